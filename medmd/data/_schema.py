@@ -1,0 +1,79 @@
+"""The datalist's JSON schema, and its violations as sentences that name the case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from medmd.utils import read_json
+
+SCHEMA_PATH = Path(__file__).with_name("datalist.schema.json")
+_SHOWN = 80
+
+
+class Violation(NamedTuple):
+    """One place where a document departs from the schema.
+
+    `split` and `case_id` are None for the header; `where` is the place in the document as `training[3].target`.
+    """
+
+    where: str
+    expected: str
+    found: str
+    split: str | None
+    case_id: str | None
+
+
+def violations(document: Any) -> Iterator[Violation]:
+    """Every violation of the schema in document order."""
+    for error in sorted(
+        _validator().iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path]
+    ):
+        path = list(error.absolute_path)
+        split, case_id = _case_of(document, path)
+        yield Violation(_place(path), _expected(error), _shorten(error.instance), split, case_id)
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(read_json(SCHEMA_PATH))
+
+
+def _case_of(document: Any, path: list[Any]) -> tuple[str | None, str | None]:
+    if len(path) < 2 or not isinstance(path[1], int):
+        return None, None
+    case = document[path[0]][path[1]]
+    case_id = case.get("case_id") if isinstance(case, Mapping) else None
+    return str(path[0]), case_id if isinstance(case_id, str) else None
+
+
+def _place(path: list[Any]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".") or "the document"
+
+
+def _expected(error: Any) -> str:
+    rule, value = error.validator, error.validator_value
+    if rule == "required":
+        return f"the keys {', '.join(value)}"
+    if rule == "anyOf" and not error.absolute_path:
+        return "one of the lists training, validation, testing, unsplit"
+    if rule == "anyOf":
+        return "one of: " + ", ".join(str(option.get("type")) for option in value)
+    if rule == "not":
+        return "a key other than " + ", ".join(value["enum"])
+    return f"{rule} {_shorten(value)}"
+
+
+def _shorten(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"an object with the keys {_cut(', '.join(map(str, value)))}"
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
