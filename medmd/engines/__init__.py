@@ -1,1 +1,20 @@
-"""engines."""
+"""Ignite engines of the two stages, as subclasses of MONAI's, so that every MONAI handler works on them."""
+
+from medmd.engines._batch import ModalityBatch, PrepareModalities
+from medmd.engines._contrastive import ContrastiveTrainer
+from medmd.engines._evaluator import RegressionEvaluator, predict_table
+from medmd.engines._fusion import FusionTrainer
+from medmd.engines._precision import autocast
+from medmd.engines._tracks import ModalityTrack, ModalityTracks
+
+__all__ = [
+    "ContrastiveTrainer",
+    "FusionTrainer",
+    "ModalityBatch",
+    "ModalityTrack",
+    "ModalityTracks",
+    "PrepareModalities",
+    "RegressionEvaluator",
+    "autocast",
+    "predict_table",
+]

@@ -1,0 +1,111 @@
+"""One batch of cases as both stages use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from monai.engines.utils import PrepareBatch
+from torch import Tensor
+
+from medmd.utils import MedmdError
+
+
+@dataclass(frozen=True)
+class ModalityBatch:
+    """Inputs and target of B cases on one device.
+
+    Attributes:
+        inputs: by modality, float32, first axis B; rows of absent modalities hold zeros.
+        present: (B, K) bool in the order of `inputs`, or `None` when every modality of every case is there, which lets
+            the network skip the selection of rows and, on a GPU, the host synchronisation that it costs.
+        target: (B,) float32 in the target's unit; NaN where unknown.
+        case_ids: B pseudonyms.
+        rows: by modality, the (n,) indices of the rows that are present, or `None` for all.
+    """
+
+    inputs: dict[str, Tensor]
+    present: Tensor | None
+    target: Tensor
+    case_ids: list[str]
+    rows: dict[str, Tensor | None]
+
+    def __len__(self) -> int:
+        return int(self.target.shape[0])
+
+    def of(self, modality: str) -> tuple[Tensor, Tensor]:
+        """Input and target of the rows in which `modality` is present."""
+        rows = self.rows[modality]
+        if rows is None:
+            return self.inputs[modality], self.target
+        return self.inputs[modality][rows], self.target[rows]
+
+    def split(self, parts: int) -> Iterator[ModalityBatch]:
+        """Cut into at most `parts` micro-batches of nearly equal size, in order."""
+        for rows in torch.arange(len(self)).chunk(parts):
+            start, stop = int(rows[0]), int(rows[-1]) + 1
+            present = None if self.present is None else self.present[start:stop]
+            inputs = {name: value[start:stop] for name, value in self.inputs.items()}
+            yield ModalityBatch(
+                inputs=inputs,
+                present=present,
+                target=self.target[start:stop],
+                case_ids=self.case_ids[start:stop],
+                rows=_rows(present, list(inputs)),
+            )
+
+
+class PrepareModalities(PrepareBatch):
+    """Turn what the data loader collated into a `ModalityBatch`.
+
+    Args:
+        modalities: the names of the inputs in the order in which `present` lists them.
+    """
+
+    def __init__(self, modalities: list[str] | tuple[str, ...]) -> None:
+        self.modalities = tuple(modalities)
+
+    def __call__(
+        self,
+        batchdata: dict[str, Any],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> ModalityBatch:
+        """Move the batch to `device`.
+
+        Raises:
+            MedmdError: a modality is not in the batch.
+        """
+        missing = [name for name in self.modalities if name not in batchdata]
+        if missing:
+            msg = (
+                f"The batch has no input {missing}; it has {sorted(batchdata)}. Name every modality of the network in "
+                "the keys of the last transform, PackInputsd."
+            )
+            raise MedmdError(msg)
+
+        def move(value: Tensor) -> Tensor:
+            return torch.as_tensor(value).to(device=device, non_blocking=non_blocking, **kwargs)
+
+        # Looked at before the transfer: on the host the question costs nothing.
+        present = batchdata["present"]
+        complete = bool(present.all())
+        return ModalityBatch(
+            inputs={name: move(batchdata[name]) for name in self.modalities},
+            present=None if complete else present.to(device=device, non_blocking=non_blocking),
+            target=move(batchdata["target"]),
+            case_ids=list(batchdata["case_id"]),
+            rows=_rows(None if complete else present, self.modalities, device),
+        )
+
+
+def _rows(
+    present: Tensor | None, modalities: tuple[str, ...] | list[str], device: str | torch.device | None = None
+) -> dict[str, Tensor | None]:
+    if present is None:
+        return dict.fromkeys(modalities)
+    found = {name: present[:, column].nonzero().flatten() for column, name in enumerate(modalities)}
+    return {name: rows if device is None else rows.to(device) for name, rows in found.items()}

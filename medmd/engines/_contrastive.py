@@ -1,0 +1,192 @@
+"""Stage 1: each encoder on its own, by regression and adaptive-margin supervised contrastive learning."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import IterationEvents
+from torch import Tensor, nn
+
+from medmd.engines._batch import ModalityBatch, PrepareModalities
+from medmd.engines._precision import autocast
+from medmd.engines._tracks import ModalityTrack, ModalityTracks
+from medmd.networks import Projector
+from medmd.utils import MedmdError, derive_seed
+
+LABEL_SPACES = ("zscore", "target")
+
+
+class ContrastiveTrainer(SupervisedTrainer):
+    """Trains encoder, unimodal head and projector of every modality, each with its own optimizer and schedule.
+
+    The loss of a modality is L_reg(h(f(x)), y) + lambda * L_AM(q(f(x)), v) (Yin et al., Re-M3Dr, section 4.1), over the
+    rows in which it is present. The margin lives in the label space v: the z-score by the training statistics by
+    default, since a margin of 0.4 dB would leave more than half of the anchors of a batch of 8 without a positive;
+    the regression loss always sees the target's own unit. The iteration that the margin's schedule counts is the
+    optimizer's.
+
+    Args:
+        device: where to train.
+        max_epochs: passes over the data.
+        train_data_loader: gives batches as `PackInputsd` makes them.
+        network: a `MultimodalRegressor`.
+        optimizer: factory, `optimizer(parameters)`, or one a modality in a dictionary.
+        loss_function: regression loss, `loss(prediction (B,), target (B,)) -> scalar`.
+        contrastive_loss: `loss(features (B, D), labels (B,), iteration, predictions=…) -> scalar`; copied for each
+            modality.
+        contrastive_weight: lambda, at least 0. With 0 the stage is plain unimodal regression of the same length.
+        target_statistics: `mean`, `std` and `tail_threshold` of the training targets.
+        label_space: `"zscore"`, or `"target"` for the target's own unit (the paper's text read literally).
+        modalities: which to train; all by default.
+        scheduler: factory, `scheduler(optimizer)`, or one a modality, stepped after every iteration; or `None`.
+        projector_features: width D of the contrastive space.
+        autocast_dtype: `None` or `"bfloat16"` for encoder and head; losses stay float32.
+        gradient_clip: largest global norm of a modality's gradient, or `None`.
+        train_handlers: Ignite handlers.
+        options: further arguments of `SupervisedTrainer`.
+
+    `state.output` holds `loss` (0-d, summed over modalities), `pred` (B,) of the first modality trained, `label` (B,)
+    and `logs`, a dictionary `<modality>/<name>` of 0-d tensors on the device.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        *,
+        device: str | torch.device,
+        max_epochs: int,
+        train_data_loader: Iterable,
+        network: nn.Module,
+        optimizer: Any,
+        loss_function: Callable[[Tensor, Tensor], Tensor],
+        contrastive_loss: nn.Module,
+        target_statistics: dict[str, float],
+        contrastive_weight: float = 0.5,
+        label_space: str = "zscore",
+        modalities: Sequence[str] | None = None,
+        scheduler: Any = None,
+        projector_features: int = 128,
+        autocast_dtype: str | None = None,
+        gradient_clip: float | None = None,
+        train_handlers: Sequence | None = None,
+        **options: Any,
+    ) -> None:
+        _check(contrastive_weight, label_space)
+        self.contrastive_weight = contrastive_weight
+        self.label_space = label_space
+        self.statistics = dict(target_statistics)
+        self.autocast_dtype = autocast_dtype
+        self.gradient_clip = gradient_clip
+        names = _choose(modalities, tuple(network.modalities))  # type: ignore[arg-type]
+        self.tracks = ModalityTracks.build(
+            network=network,
+            modalities=names,
+            projector=functools.partial(_projector, out_features=projector_features),
+            contrastive_loss=contrastive_loss,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            device=torch.device(device),
+        )
+        options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
+        options.setdefault("decollate", False)
+        super().__init__(
+            device=device,  # type: ignore[arg-type]
+            max_epochs=max_epochs,
+            train_data_loader=train_data_loader,
+            network=network,
+            # MONAI's trainers hold one optimizer; handlers that ask for a learning rate get the first modality's.
+            optimizer=self.tracks[names[0]].optimizer,
+            loss_function=loss_function,
+            train_handlers=train_handlers,
+            **options,
+        )
+
+    def checkpointables(self) -> dict[str, Any]:
+        """What must be saved, besides the counters, for a run to continue as if it had not stopped."""
+        return {"network": self.network, "tracks": self.tracks}
+
+    def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
+        batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
+        self.network.train()
+        seed = torch.initial_seed()
+        logs: dict[str, Tensor] = {}
+        total, shown = batch.target.new_zeros(()), batch.target
+        for position, track in enumerate(self.tracks.active):
+            # Each modality draws from its own stream, so that one that has stopped does not shift another's dropout.
+            torch.manual_seed(derive_seed(seed, track.name))
+            loss, prediction, own = self._train(track, batch)
+            total = total + loss
+            shown = prediction if position == 0 else shown
+            logs.update({f"{track.name}/{name}": value for name, value in own.items()})
+        self.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        self.state.output = {"loss": total, "pred": shown, "label": batch.target, "logs": logs}
+        self.fire_event(IterationEvents.MODEL_COMPLETED)
+        return self.state.output
+
+    def _train(self, track: ModalityTrack, batch: ModalityBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        image, target = batch.of(track.name)
+        if len(target) == 0:
+            return target.new_zeros(()), target, {}
+        with autocast(target.device, self.autocast_dtype):
+            prediction, features = self.network.forward_unimodal(track.name, image)  # type: ignore[operator]
+            projected = track.projector(features)
+        prediction = prediction.float()
+        regression = self.loss_function(prediction, target)
+        contrastive, logs = self._contrast(track, projected.float(), target, prediction)
+        loss = regression + self.contrastive_weight * contrastive
+        track.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(track.parameters(), self.gradient_clip)
+        track.optimizer.step()
+        if track.scheduler is not None:
+            track.scheduler.step()
+        logs |= {"loss": loss.detach(), "regression": regression.detach(), "contrastive": contrastive.detach()}
+        return loss.detach(), prediction.detach(), logs
+
+    def _contrast(
+        self, track: ModalityTrack, projected: Tensor, target: Tensor, prediction: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.contrastive_weight == 0:
+            return target.new_zeros(()), {}
+        labels, iteration = self._labels(target), self.state.iteration - 1
+        loss: Any = track.contrastive_loss
+        logs: dict[str, Tensor] = {}
+        if hasattr(loss, "statistics"):
+            logs.update(loss.statistics(labels, iteration, tail=target < self.statistics["tail_threshold"]))
+        if hasattr(loss, "margin"):
+            logs["margin"] = target.new_tensor(loss.margin(iteration))
+        value = loss(projected, labels, iteration, predictions=self._labels(prediction.detach()))
+        return value, logs
+
+    def _labels(self, target: Tensor) -> Tensor:
+        if self.label_space == "target":
+            return target
+        return (target - self.statistics["mean"]) / self.statistics["std"]
+
+
+def _projector(in_features: int, *, out_features: int) -> nn.Module:
+    return Projector(in_features=in_features, out_features=out_features)
+
+
+def _check(contrastive_weight: float, label_space: str) -> None:
+    if contrastive_weight < 0:
+        msg = f"pretrain#trainer#contrastive_weight must be at least 0, got {contrastive_weight}."
+        raise MedmdError(msg)
+    if label_space not in LABEL_SPACES:
+        msg = f"pretrain#trainer#label_space must be one of {list(LABEL_SPACES)}, got {label_space!r}."
+        raise MedmdError(msg)
+
+
+def _choose(asked: Sequence[str] | None, available: tuple[str, ...]) -> list[str]:
+    names = list(available if asked is None else asked)
+    unknown = [name for name in names if name not in available]
+    if unknown or not names:
+        msg = f"pretrain#trainer#modalities must name some of {list(available)}, got {names}."
+        raise MedmdError(msg)
+    return names

@@ -1,0 +1,106 @@
+"""Prediction of a whole split as one table, and metrics from that table alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedEvaluator
+from monai.engines.utils import IterationEvents
+from torch import Tensor, nn
+
+from medmd.engines._batch import ModalityBatch, PrepareModalities
+from medmd.metrics import regression_metrics
+
+KEPT_METRICS = ("mse", "mae", "r2")
+
+
+class RegressionEvaluator(SupervisedEvaluator):
+    """Predicts every case of a loader and computes the metrics once, over all of them.
+
+    A mean over batches would not be the metric of the split: R2 of a batch of 8 is another quantity. So the
+    predictions are gathered, brought to the host once at the end of the epoch, kept as `table`, and measured there.
+
+    Args:
+        device: where to predict.
+        val_data_loader: gives batches as `PackInputsd` makes them, in a fixed order.
+        network: a `MultimodalRegressor`.
+        prefix: put before the names of metrics in `state.metrics`, as in `val_fusion_mse`, `val_oct_mae`.
+        val_handlers: Ignite handlers.
+        options: further arguments of `SupervisedEvaluator`.
+
+    Attributes:
+        table: after a run, one row a case: `case_id`, `target`, `fusion`, and one column a modality, NaN where absent.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        *,
+        device: str | torch.device,
+        val_data_loader: Iterable,
+        network: nn.Module,
+        prefix: str = "val",
+        val_handlers: Sequence | None = None,
+        **options: Any,
+    ) -> None:
+        self.prefix = prefix
+        self.table = pd.DataFrame()
+        self._rows: list[tuple[list[str], Tensor]] = []
+        options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
+        options.setdefault("decollate", False)
+        super().__init__(
+            device=device,  # type: ignore[arg-type]
+            val_data_loader=val_data_loader,
+            network=network,
+            val_handlers=val_handlers,
+            **options,
+        )
+        self.add_event_handler(Events.EPOCH_STARTED, lambda _: self._rows.clear())
+        self.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self._finish())
+
+    def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
+        batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
+        with self.mode(self.network):
+            predictions = self.network(batch.inputs, batch.present)
+        self.fire_event(IterationEvents.FORWARD_COMPLETED)
+        columns = [batch.target, predictions.fusion, *(predictions.unimodal[name] for name in self._modalities)]
+        self._rows.append((batch.case_ids, torch.stack([column.float() for column in columns], dim=1)))
+        self.state.output = {"pred": predictions.fusion, "label": batch.target}
+        self.fire_event(IterationEvents.MODEL_COMPLETED)
+        return self.state.output
+
+    @property
+    def _modalities(self) -> tuple[str, ...]:
+        return tuple(self.network.modalities)  # type: ignore[arg-type]
+
+    def _finish(self) -> None:
+        values = torch.cat([rows for _, rows in self._rows]).cpu().double().numpy()
+        self.table = pd.DataFrame(values, columns=["target", "fusion", *self._modalities])
+        self.table.insert(0, "case_id", [case for cases, _ in self._rows for case in cases])
+        self.state.metrics.update(self._measure())
+
+    def _measure(self) -> dict[str, float]:
+        found = {}
+        for column in ("fusion", *self._modalities):
+            known = self.table[["target", column]].dropna()
+            if len(known) < 2:
+                continue
+            metrics = regression_metrics(known["target"].to_numpy(), known[column].to_numpy())
+            found.update({f"{self.prefix}_{column}_{name}": metrics[name] for name in KEPT_METRICS})
+        return found
+
+
+def predict_table(network: nn.Module, loader: Iterable, device: str | torch.device) -> pd.DataFrame:
+    """The predictions of `network` for every case of `loader`, in its order.
+
+    Returns:
+        Columns `case_id`, `target` (NaN where unknown), `fusion`, and one a modality (NaN where absent).
+    """
+    evaluator = RegressionEvaluator(device=device, val_data_loader=loader, network=network)
+    evaluator.run()
+    return evaluator.table

@@ -1,0 +1,148 @@
+"""The best weights on validation, early stopping, and both again after a resume."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor, nn
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class _BestState:
+    """The lowest value seen, the epoch and weights that gave it, and for how many epochs nothing was better."""
+
+    def __init__(self) -> None:
+        self.value = float("inf")
+        self.epoch = 0
+        self.waited = 0
+        self.weights: dict[str, Tensor] = {}
+
+    def update(self, value: float, epoch: int, module: nn.Module) -> bool:
+        """Take in one epoch; true when it is the best so far. A value that is not a number never is."""
+        if value < self.value:
+            self.value, self.epoch, self.waited = value, epoch, 0
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
+            return True
+        self.waited += 1
+        return False
+
+    def restore(self, module: nn.Module) -> None:
+        """Put the best weights back; nothing happens when no epoch was measured."""
+        if self.weights:
+            module.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "epoch": self.epoch, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.value = float(state["value"])
+        self.epoch = int(state["epoch"])
+        self.waited = int(state["waited"])
+        self.weights = dict(state["weights"])
+
+
+class KeepBest:
+    """Keeps the weights of the epoch with the lowest validation value, stops when it no longer falls, restores them.
+
+    MONAI needs the direction in three places, forgets the best value on a resume and then overwrites the best file with
+    a worse epoch. Here value, epoch, patience and weights are one state, saved with every checkpoint.
+
+    Args:
+        evaluator: engine whose `state.metrics` holds `monitor` after each epoch of the trainer.
+        network: whose weights are kept; at the end of the stage it holds the best ones.
+        monitor: name of a metric, lower is better.
+        patience: epochs without a better value before the stage ends; `None` never ends it.
+    """
+
+    def __init__(
+        self,
+        *,
+        evaluator: Engine,
+        network: nn.Module,
+        monitor: str = "val_fusion_mse",
+        patience: int | None = None,
+    ) -> None:
+        self.evaluator = evaluator
+        self.network = network
+        self.monitor = monitor
+        self.patience = patience
+        self.best = _BestState()
+
+    def attach(self, engine: Engine) -> None:
+        """Register on the trainer, after the handler that runs the evaluator."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch)
+        engine.add_event_handler(Events.COMPLETED, lambda _: self.best.restore(self.network))
+
+    def _after_epoch(self, engine: Engine) -> None:
+        value = self.evaluator.state.metrics.get(self.monitor, float("nan"))
+        self.best.update(value, engine.state.epoch, self.network)
+        if self.patience is not None and self.best.waited >= self.patience:
+            _LOGGER.info("No better %s since epoch %d: the stage ends early.", self.monitor, self.best.epoch)
+            engine.terminate()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Value, epoch, patience used and weights."""
+        return self.best.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        self.best.load_state_dict(state)
+
+
+class KeepBestOfEach:
+    """As `KeepBest`, for each modality of a `ContrastiveTrainer` by its own validation value.
+
+    A modality that no longer improves is no longer trained, the others go on; the stage ends with the last of them. At
+    its end every encoder and unimodal head holds its own best weights, from which stage 2 starts.
+
+    Args:
+        evaluator: engine whose `state.metrics` holds `val_<modality>_mse` after each epoch.
+        patience: epochs without a better value before a modality stops; `None` never stops it.
+        metric: which of the modality's metrics, lower is better.
+    """
+
+    def __init__(self, *, evaluator: Engine, patience: int | None = None, metric: str = "mse") -> None:
+        self.evaluator = evaluator
+        self.patience = patience
+        self.metric = metric
+        self.best: dict[str, _BestState] = {}
+        self._modules: dict[str, nn.Module] = {}
+
+    def attach(self, engine: Any) -> None:
+        """Register on a `ContrastiveTrainer`, after the handler that runs the evaluator."""
+        self.best = {track.name: _BestState() for track in engine.tracks}
+        self._modules = {track.name: nn.ModuleList([track.encoder, track.head]) for track in engine.tracks}
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch)
+        engine.add_event_handler(Events.COMPLETED, lambda _: self.restore())
+
+    def _after_epoch(self, engine: Any) -> None:
+        for track in engine.tracks.active:
+            best = self.best[track.name]
+            value = self.evaluator.state.metrics.get(f"val_{track.name}_{self.metric}", float("nan"))
+            best.update(value, engine.state.epoch, self._modules[track.name])
+            if self.patience is not None and best.waited >= self.patience:
+                track.active = False
+                _LOGGER.info(
+                    "%s: no better validation since epoch %d, it is trained no further.", track.name, best.epoch
+                )
+        if not engine.tracks.active:
+            engine.terminate()
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put each modality's best weights into the network."""
+        for name, best in self.best.items():
+            best.restore(self._modules[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """By modality: value, epoch, patience used and weights."""
+        return {name: best.state_dict() for name, best in self.best.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        for name, best in self.best.items():
+            best.load_state_dict(state[name])

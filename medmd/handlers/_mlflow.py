@@ -1,0 +1,183 @@
+"""Tracking in MLflow: one run for both stages, closed truthfully, with nothing in it that identifies anyone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ignite.engine import Engine, Events
+
+from medmd.handlers._history import Entry, RecordHistory
+from medmd.utils import read_json, write_json
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_LOGGER = logging.getLogger(__name__)
+_BATCH = 900  # MLflow takes at most 1,000 metrics in one call.
+_LONGEST_PARAMETER = 500
+# Without these MLflow's own defaults would be filled in: the login and the path of the program.
+_NEUTRAL_TAGS = {"mlflow.user": "medmd", "mlflow.source.name": "medmd", "mlflow.source.type": "PROJECT"}
+
+
+class MLflowRun:
+    """One MLflow run that lives as long as a training, over both stages and every resume.
+
+    The store is the one named by MLflow's standard variable `MLFLOW_TRACKING_URI`; without it, a SQLite file in the run's
+    folder. MONAI's handler leaves a crashed run RUNNING, continues any unfinished run of that name, and logs one call a
+    parameter; hence this one.
+
+    Args:
+        folder: of the training; the id of the run is kept there, so that a resumed training continues it.
+        experiment: name of the experiment.
+        name: name of the run.
+        enabled: false turns all calls into no-ops.
+    """
+
+    def __init__(
+        self, *, folder: str | Path, experiment: str = "remd", name: str = "remd", enabled: bool = True
+    ) -> None:
+        self.folder = Path(folder)
+        self.experiment = experiment
+        self.name = name
+        self.enabled = enabled
+        self.run_id: str | None = None
+        self._client: MlflowClient | None = None
+
+    @property
+    def uri(self) -> str:
+        """Where the runs are stored."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self.folder / 'mlruns.db').resolve()}"
+
+    @property
+    def client(self) -> MlflowClient:
+        """The client; the first use imports MLflow and opens the store."""
+        if self._client is None:
+            silence_telemetry()
+            from mlflow import MlflowClient
+
+            # A new SQLite store logs each step of its schema's history.
+            logging.getLogger("alembic").setLevel(logging.WARNING)
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+            self._client = MlflowClient(tracking_uri=self.uri)
+        return self._client
+
+    def start(self, *, parameters: dict[str, Any], tags: dict[str, str]) -> None:
+        """Open the run, or the one that this folder began earlier, and log its parameters.
+
+        Args:
+            parameters: flat; values are written as text.
+            tags: further tags of the run.
+        """
+        if not self.enabled:
+            return
+        memory = self.folder / "mlflow_run.json"
+        known = read_json(memory) if memory.exists() else {}
+        if known.get("store") == self._store():
+            self.run_id = known["run_id"]
+            self.client.update_run(self.run_id, status="RUNNING")
+            return
+        run = self.client.create_run(
+            self._experiment_id(), run_name=self.name, tags={**tags, **_NEUTRAL_TAGS}, start_time=_now()
+        )
+        self.run_id = run.info.run_id
+        write_json(memory, {"run_id": self.run_id, "store": self._store(), "experiment": self.experiment})
+        self._log_parameters(parameters)
+
+    def log(self, entries: list[Entry]) -> None:
+        """Log numbers of the history, as `<stage>/<name>` at the step of their iteration."""
+        if self.run_id is None:
+            return
+        from mlflow.entities import Metric
+
+        now = _now()
+        metrics = [Metric(f"{e.stage}/{e.name}", e.value, now, e.iteration) for e in entries]
+        for start in range(0, len(metrics), _BATCH):
+            self.client.log_batch(self.run_id, metrics=metrics[start : start + _BATCH])
+
+    def log_values(self, values: dict[str, float]) -> None:
+        """Log final numbers, one each."""
+        self.log([Entry(*name.split("/", 1)[:1], 0, 0, name.split("/", 1)[1], value) for name, value in values.items()])
+
+    def log_file(self, path: str | Path, folder: str | None = None) -> None:
+        """Log a file, or a folder with all that is in it, below `folder` of the run's artifacts."""
+        if self.run_id is None or not Path(path).exists():
+            return
+        if Path(path).is_dir():
+            self.client.log_artifacts(self.run_id, str(path), folder)
+        else:
+            self.client.log_artifact(self.run_id, str(path), folder)
+
+    def finish(self, status: str) -> None:
+        """Close the run as FINISHED, FAILED or KILLED."""
+        if self.run_id is not None:
+            self.client.set_terminated(self.run_id, status=status)
+
+    def _store(self) -> str:
+        # Only what tells stores apart: a tracking address may hold a password, and a path a name.
+        if not os.environ.get("MLFLOW_TRACKING_URI"):
+            return "folder"
+        parts = urlsplit(self.uri)
+        return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or ''}"
+
+    def _experiment_id(self) -> str:
+        found = self.client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return str(found.experiment_id)
+        local = not os.environ.get("MLFLOW_TRACKING_URI")
+        location = (self.folder / "mlruns").resolve().as_uri() if local else None
+        return str(self.client.create_experiment(self.experiment, artifact_location=location))
+
+    def _log_parameters(self, parameters: dict[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        found = [Param(name, str(value)[:_LONGEST_PARAMETER]) for name, value in parameters.items()]
+        for start in range(0, len(found), 100):
+            self.client.log_batch(str(self.run_id), params=found[start : start + 100])
+
+
+class TrackMLflow:
+    """Sends what a `RecordHistory` records to the MLflow run, a batch of many numbers at a time.
+
+    One call costs some 25 ms on a local store, so that a call in each iteration would double the time of a small step.
+
+    Args:
+        run: the run.
+        recorder: the recorder of the same trainer.
+        every: numbers that gather before a call; the end of an epoch makes one too.
+    """
+
+    def __init__(self, *, run: MLflowRun, recorder: RecordHistory, every: int = 500) -> None:
+        self.run = run
+        self.every = every
+        self._waiting: list[Entry] = []
+        recorder.listeners.append(self._take)
+
+    def attach(self, engine: Engine) -> None:
+        """Register on the trainer, after the recorder."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self.flush())
+
+    def _take(self, entries: list[Entry]) -> None:
+        self._waiting.extend(entries)
+        if len(self._waiting) >= self.every:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        self.run.log(self._waiting)
+        self._waiting = []
+
+
+def silence_telemetry() -> None:
+    """Tell MLflow, before it is imported, to report nothing to anybody and to keep data out of its error texts."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_DISABLE_SCHEMA_DETAILS", "true")
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
