@@ -1,0 +1,114 @@
+"""Settings and small cohorts that all tests share."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("MEDMD_REAL_DATA"):
+        return
+    reason = pytest.mark.skip(reason="set MEDMD_REAL_DATA to the folder of the real data sets")
+    for item in items:
+        if item.get_closest_marker("real_data"):
+            item.add_marker(reason)
+
+
+def pytest_configure() -> None:
+    # Before anything imports pyplot: no window system is asked for.
+    os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of the real data sets; the test that asks for it bears the mark `real_data`."""
+    folder = os.environ.get("MEDMD_REAL_DATA")
+    if not folder:
+        pytest.skip("set MEDMD_REAL_DATA to the folder of the real data sets")
+    return Path(folder)
+
+
+@pytest.fixture
+def make_datalist(tmp_path: Path) -> Callable[..., Path]:
+    """A factory of small cohorts on disk, written by the real writer: `make_datalist(patients=6, …) -> path`.
+
+    Each patient has two eyes. An eye has a 8 x 10 x 6 uint8 volume `oct` (along-scan, depth, slice), a 12 x 14 RGB
+    photograph `fundus` and an MD between -20 and 0 dB. `missing` maps case numbers to the input that is absent,
+    `unsplit` leaves the cases in one list instead of training, validation and testing (4 : 1 : 1 patients).
+    """
+
+    def make(*, patients: int = 6, seed: int = 0, unsplit: bool = False, missing: dict[int, str] | None = None) -> Path:
+        from medmd.data import Case, Datalist, Header, InputSpec, write_datalist
+
+        random = np.random.RandomState(seed)
+        folder = tmp_path / f"cohort-{patients}-{seed}"
+        cases = []
+        for number in range(2 * patients):
+            patient, eye = divmod(number, 2)
+            inputs, hashes = _write_eye(folder, f"c{number:03d}", random)
+            absent = (missing or {}).get(number)
+            if absent:
+                inputs[absent] = None
+                del hashes[absent]
+            cases.append(
+                Case(
+                    case_id=f"c{number:03d}",
+                    patient_id=f"p{patient:03d}",
+                    inputs=inputs,
+                    target=round(float(-20 * random.rand()), 2),
+                    laterality="RL"[eye],
+                    age=50.0 + patient,
+                    hashes=hashes,
+                )
+            )
+        path = folder / "datalist.json"
+        header = Header(
+            name="tiny",
+            description="Noise for tests.",
+            inputs={"oct": InputSpec(kind="volume"), "fundus": InputSpec(kind="image")},
+            source="synthetic",
+            converter="tests",
+        )
+        write_datalist(path, Datalist(header=header, splits={"unsplit": cases} if unsplit else _three_parts(cases)))
+        return path
+
+    return make
+
+
+def _three_parts(cases: list) -> dict[str, list]:
+    patients = sorted({case.patient_id for case in cases})
+    share = max(1, len(patients) // 6)
+    part = dict.fromkeys(patients[-share:], "testing")
+    part |= dict.fromkeys(patients[-2 * share : -share], "validation")
+    splits: dict[str, list] = {"training": [], "validation": [], "testing": []}
+    for case in cases:
+        splits[part.get(case.patient_id, "training")].append(case)
+    return splits
+
+
+def _write_eye(folder: Path, name: str, random: np.random.RandomState) -> tuple[dict, dict]:
+    import nibabel as nib
+    from PIL import Image
+
+    from medmd.utils import sha256_file
+
+    inputs: dict = {"oct": f"oct/{name}.nii.gz", "fundus": f"fundus/{name}.png"}
+    for relative in inputs.values():
+        (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+    volume = random.randint(0, 256, (8, 10, 6)).astype(np.uint8)
+    nib.save(nib.Nifti1Image(volume, np.diag([0.01, 0.004, 0.1, 1.0])), folder / inputs["oct"])
+    Image.fromarray(random.randint(0, 256, (12, 14, 3)).astype(np.uint8)).save(folder / inputs["fundus"])
+    return inputs, {key: sha256_file(folder / relative) for key, relative in inputs.items()}

@@ -1,0 +1,120 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from medmd.data import Case, Datalist, Header, InputSpec, TargetSpec, load_items, target_statistics, write_datalist
+from medmd.utils import MedmdError
+
+
+def _write(folder: Path, cases: list[Case], *, split: str = "training", target: TargetSpec | None = None) -> Path:
+    header = Header(
+        name="h",
+        inputs={"oct": InputSpec(kind="volume"), "labs": InputSpec(kind="vector")},
+        target=target or TargetSpec(),
+    )
+    path = folder / "datalist.json"
+    write_datalist(path, Datalist(header=header, splits={split: cases}))
+    return path
+
+
+def _case(number: int, *, target: float | None = -2.0, **inputs) -> Case:
+    return Case(case_id=f"c{number}", patient_id=f"p{number}", inputs=inputs, target=target, laterality="L")
+
+
+def test_items_are_flat_and_leave_missing_inputs_out(tmp_path):
+    path = _write(tmp_path, [_case(0, oct="oct/0.nii.gz", labs=[1, 2.5]), _case(1, labs=[3.0, 4.0], target=None)])
+
+    full, partial = load_items(path, "training")
+
+    assert full == {
+        "case_id": "c0",
+        "patient_id": "p0",
+        "laterality": "L",
+        "oct": str(tmp_path / "oct" / "0.nii.gz"),
+        "labs": [1.0, 2.5],
+        "target": -2.0,
+    }
+    assert "oct" not in partial
+    assert math.isnan(partial["target"])
+
+
+def test_paths_are_absolute_when_the_datalist_is_named_relatively(tmp_path, monkeypatch):
+    _write(tmp_path, [_case(0, oct="a.nii.gz")])
+    monkeypatch.chdir(tmp_path)
+
+    assert load_items("datalist.json", "training")[0]["oct"] == str(tmp_path / "a.nii.gz")
+
+
+def test_limit_and_labelled_choose_cases(tmp_path):
+    path = _write(tmp_path, [_case(i, labs=[1.0], target=None if i == 0 else -1.0) for i in range(4)])
+
+    assert [item["case_id"] for item in load_items(path, "training", limit=2)] == ["c0", "c1"]
+    assert [item["case_id"] for item in load_items(path, "training", limit=2, labelled=True)] == ["c1", "c2"]
+    with pytest.raises(ValueError, match="got 0"):
+        load_items(path, "training", limit=0)
+
+
+def test_a_list_target_stays_a_list(tmp_path):
+    case = Case(case_id="c", patient_id="p", inputs={"labs": [1.0]}, target=[1, 2])
+    path = _write(tmp_path, [case], target=TargetSpec(name="td", kind="multi"))
+
+    assert load_items(path, "training")[0]["target"] == [1.0, 2.0]
+    with pytest.raises(MedmdError, match="got multi"):
+        target_statistics(path)
+
+
+def test_an_absent_split_is_named_with_those_that_exist(tmp_path):
+    path = _write(tmp_path, [_case(0, labs=[1.0])], split="unsplit")
+
+    with pytest.raises(MedmdError, match=r"expected a list 'training', got unsplit\. Split it first"):
+        load_items(path, "training")
+
+
+def test_a_split_without_usable_cases_is_refused(tmp_path):
+    path = _write(tmp_path, [_case(0), _case(1, labs=[1.0], target=None)])
+
+    assert [item["case_id"] for item in load_items(path, "training")] == ["c1"]
+    with pytest.raises(MedmdError, match="no usable case"):
+        load_items(path, "training", labelled=True)
+
+
+@pytest.mark.parametrize("value", ["../other/a.nii.gz", "/etc/passwd", "a\\b.nii.gz", "C:/scans/a.nii.gz"])
+def test_a_path_that_leaves_the_folder_is_refused(tmp_path, value):
+    path = _write(tmp_path, [_case(0, oct="inside.nii.gz")])
+    document = json.loads(path.read_text())
+    document["training"][0]["inputs"]["oct"] = value
+    path.write_text(json.dumps(document))
+
+    with pytest.raises(MedmdError, match="Case c0, input oct") as caught:
+        load_items(path, "training")
+    assert value not in str(caught.value)
+
+
+def test_statistics_are_those_of_the_known_targets(tmp_path):
+    targets = [-1.0, -3.0, -14.0, None]
+    path = _write(tmp_path, [_case(i, labs=[1.0], target=target) for i, target in enumerate(targets)])
+
+    found = target_statistics(path)
+
+    assert found["count"] == 3
+    assert found["mean"] == pytest.approx(-6.0)
+    assert found["variance"] == pytest.approx((25 + 9 + 64) / 3)
+    assert found["std"] == pytest.approx(math.sqrt(98 / 3))
+    assert found["tail_threshold"] == -8.0
+    assert target_statistics(path, tail_threshold=-2)["tail_threshold"] == -2.0
+
+
+def test_the_tail_of_another_target_is_its_lowest_fifth(tmp_path):
+    spec = TargetSpec(name="rnfl", unit="µm", range=(0.0, 200.0))
+    path = _write(tmp_path, [_case(i, labs=[1.0], target=float(i)) for i in range(11)], target=spec)
+
+    assert target_statistics(path)["tail_threshold"] == pytest.approx(2.0)
+
+
+def test_statistics_without_a_known_target_are_refused(tmp_path):
+    path = _write(tmp_path, [_case(0, labs=[1.0], target=None)])
+
+    with pytest.raises(MedmdError, match="known target, got none"):
+        target_statistics(path)
