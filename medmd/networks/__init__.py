@@ -1,17 +1,32 @@
 """Encoders of one modality, the multimodal regressor, and how they are described and stored."""
 
+from medmd.networks._build import build_network
 from medmd.networks._bundle_network import BundleNetwork
+from medmd.networks._densenet import DenseNetEncoder
+from medmd.networks._efficientnet_lite import EfficientNetLiteEncoder
 from medmd.networks._heads import Projector, RegressionHead
 from medmd.networks._predictions import Predictions
 from medmd.networks._regressor import MultimodalRegressor
 from medmd.networks._resnet import ResNetEncoder, SliceChannelEncoder
+from medmd.networks._small_cnn import SmallCnnEncoder
+from medmd.networks._vector import VectorEncoder
+from medmd.networks._vit import ViTEncoder
+from medmd.networks._weights import load_weights, save_weights
 
 __all__ = [
     "BundleNetwork",
+    "DenseNetEncoder",
+    "EfficientNetLiteEncoder",
     "MultimodalRegressor",
     "Predictions",
     "Projector",
     "RegressionHead",
     "ResNetEncoder",
     "SliceChannelEncoder",
+    "SmallCnnEncoder",
+    "VectorEncoder",
+    "ViTEncoder",
+    "build_network",
+    "load_weights",
+    "save_weights",
 ]

@@ -103,7 +103,7 @@ class Projector(nn.Module):
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """A context in which autocast is off on the device of `x`; nothing at all, also in a traced graph, if it was off."""
+    """A context in which autocast is off on the device of `x`; nothing, also in a traced graph, if it was off."""
     device = x.device.type
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 

@@ -1,0 +1,65 @@
+"""An encoder for a row of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from medmd.networks._checks import check_choice, check_positive, check_share
+from medmd.utils import MedmdError
+
+
+class VectorEncoder(nn.Module):
+    """An MLP for numbers such as age, RNFL thicknesses or audio and text features.
+
+    Args:
+        in_features: length n of the vector.
+        hidden: widths of the hidden layers.
+        out_features: length of the feature.
+        norm: what follows each linear layer: `none`, `layer` or `batch`.
+        dropout: share of activations dropped after each layer, in [0, 1).
+
+    Raises:
+        MedmdError: an argument out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        hidden: Sequence[int] = (32,),
+        out_features: int = 32,
+        norm: str = "none",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_choice("norm", norm, ("none", "layer", "batch"))
+        check_positive(in_features=in_features, out_features=out_features)
+        check_positive(**{f"hidden[{index}]": width for index, width in enumerate(hidden)})
+        check_share(dropout=dropout)
+        self.in_features = in_features
+        self.out_features = out_features
+        widths = [in_features, *hidden, out_features]
+        self.layers = nn.Sequential(
+            *(_layer(widths[index], widths[index + 1], norm, dropout) for index in range(len(widths) - 1))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_features) -> (B, out_features), not negative."""
+        if x.ndim != 2 or x.shape[1] != self.in_features:
+            msg = f"expected shape (B, {self.in_features}), got {tuple(x.shape)}."
+            raise MedmdError(msg)
+        return self.layers(x)
+
+
+def _layer(before: int, after: int, norm: str, dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Linear(before, after)]
+    if norm == "layer":
+        layers.append(nn.LayerNorm(after))
+    if norm == "batch":
+        layers.append(nn.BatchNorm1d(after))
+    layers.append(nn.ReLU(inplace=True))
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
