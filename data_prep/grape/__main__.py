@@ -1,0 +1,100 @@
+"""`python -m data_prep.grape SRC OUT`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from data_prep._split import add_split_arguments, read_split_arguments
+from data_prep.grape import Options, convert
+from medmd.utils import MedmdError
+
+_BAD_CALL = 2
+_NOTHING_USABLE = 4
+
+_EPILOG = """\
+The output holds datalist.json (the cohort, split by subject), images/*.png, report.json (what became of every row and
+photograph) and contact_sheet.png (look at it). Visits without a photograph are counted and named, not fatal. Running
+again with equal arguments finishes an interrupted conversion; a folder that holds anything else is left alone.
+
+The target is the mean sensitivity in dB (0 to 35, higher is better) of the 59 tested points of the Octopus G1 field
+of the same visit. The release gives no mean deviation in dB: its column "MD" is a 0/1 flag of progression.
+
+exit codes: 0 done (exclusions are in the report), 2 wrong call or a source that is not the release, 4 nothing usable
+
+examples:
+  python -m data_prep.grape GRAPE/ grape/                      optic-disc crops of first visits, split 70/10/20
+  python -m data_prep.grape GRAPE/ grape-unsplit/ --unsplit    one list, for cross-validation elsewhere
+  python -m data_prep.grape GRAPE/ fold0/ --folds 5 --fold 0   the first of five folds
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.grape",
+        description="Convert the GRAPE release to a medmd datalist: fundus photograph and OCT RNFL thickness, with the\n"
+        "mean sensitivity of the visual field of the same visit as target.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SRC", help="folder with the workbook and the folders ROIs/ and CFPs/")
+    parser.add_argument("out", metavar="OUT", help="folder to write: new, empty, or that of an equal earlier call")
+    parser.add_argument(
+        "--photograph",
+        choices=("crop", "full"),
+        default="crop",
+        help="optic-disc crop from ROIs/, or whole photograph from CFPs/ (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--visits",
+        choices=("first", "all"),
+        default="first",
+        help="first visits, or all that have a photograph; later visits have no RNFL (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clinical",
+        action="store_true",
+        help="add a third input: age, intraocular pressure, central corneal thickness",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="photographs at a time (default: %(default)s)"
+    )
+    add_split_arguments(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: arguments without the program's name; those of the process when None.
+
+    Returns:
+        The exit code: 0 done, 2 wrong call or source, 4 nothing usable.
+    """
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        options = Options(
+            photograph=arguments.photograph,
+            visits=arguments.visits,
+            clinical=arguments.clinical,
+            split=read_split_arguments(arguments),
+        )
+        report = convert(arguments.source, arguments.out, options=options, workers=arguments.workers)
+    except MedmdError as error:
+        print(error, file=sys.stderr)
+        return _BAD_CALL
+    print(report.text())
+    if not report.usable:
+        print(f"{arguments.out}: nothing usable, no datalist is written; see report.json", file=sys.stderr)
+        return _NOTHING_USABLE
+    print(f"written to {arguments.out}: datalist.json, images/, report.json, contact_sheet.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
