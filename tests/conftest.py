@@ -6,6 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# Without a deadline: a busy machine is not a wrong result. Derandomised: a test tells the same at every run.
+settings.register_profile("medmd", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("medmd")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,9 +6,11 @@ Names that need torch or MONAI are imported at first use, so that converters sta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from medmd.data._content import hash_inputs
 from medmd.data._items import load_items
 from medmd.data._read import load_datalist
 from medmd.data._records import Case, Datalist, Header, InputSpec, TargetSpec
+from medmd.data._split import split_by_patient
 from medmd.data._statistics import target_statistics
 from medmd.data._write import write_datalist
 
@@ -26,8 +28,10 @@ __all__ = [
     "PhantomCohort",
     "SeededSampler",
     "TargetSpec",
+    "hash_inputs",
     "load_datalist",
     "load_items",
+    "split_by_patient",
     "target_statistics",
     "write_datalist",
 ]

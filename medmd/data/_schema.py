@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -11,29 +12,31 @@ from medmd.utils import read_json
 
 SCHEMA_PATH = Path(__file__).with_name("datalist.schema.json")
 _SHOWN = 80
+_PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PRIVATE = {"case_id", "patient_id", "inputs"}
 
 
 class Violation(NamedTuple):
     """One place where a document departs from the schema.
 
-    `split` and `case_id` are None for the header; `where` is the place in the document as `training[3].target`.
+    `split`, `position` and `case_id` are None for the header, `case_id` also where it is no pseudonym; `where` is the
+    place in the document as `training[3].target`.
     """
 
     where: str
     expected: str
     found: str
     split: str | None
+    position: int | None
     case_id: str | None
 
 
 def violations(document: Any) -> Iterator[Violation]:
     """Every violation of the schema in document order."""
-    for error in sorted(
-        _validator().iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path]
-    ):
+    errors = _validator().iter_errors(document)
+    for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
         path = list(error.absolute_path)
-        split, case_id = _case_of(document, path)
-        yield Violation(_place(path), _expected(error), _shorten(error.instance), split, case_id)
+        yield Violation(_place(path), _expected(error), _found(error, path), *_case_of(document, path))
 
 
 @cache
@@ -43,12 +46,13 @@ def _validator() -> Any:
     return Draft202012Validator(read_json(SCHEMA_PATH))
 
 
-def _case_of(document: Any, path: list[Any]) -> tuple[str | None, str | None]:
+def _case_of(document: Any, path: list[Any]) -> tuple[str | None, int | None, str | None]:
     if len(path) < 2 or not isinstance(path[1], int):
-        return None, None
+        return None, None, None
     case = document[path[0]][path[1]]
     case_id = case.get("case_id") if isinstance(case, Mapping) else None
-    return str(path[0]), case_id if isinstance(case_id, str) else None
+    is_pseudonym = isinstance(case_id, str) and _PSEUDONYM.fullmatch(case_id)
+    return str(path[0]), path[1], case_id if is_pseudonym else None
 
 
 def _place(path: list[Any]) -> str:
@@ -67,6 +71,13 @@ def _expected(error: Any) -> str:
     if rule == "not":
         return "a key other than " + ", ".join(value["enum"])
     return f"{rule} {_shorten(value)}"
+
+
+def _found(error: Any, path: list[Any]) -> str:
+    # What is no pseudonym, and a path, may be the name of a patient: it is not repeated.
+    if isinstance(error.instance, str) and len(path) > 2 and _PRIVATE & set(path[2:]):
+        return f"a text of {len(error.instance)} characters"
+    return _shorten(error.instance)
 
 
 def _shorten(value: Any) -> str:

@@ -150,8 +150,9 @@ def test_class_targets_stay_integers(tmp_path):
         ({"details": {"target": 1}}, "case c0: the details target have fields of their own"),
         ({"laterality": "OD"}, r"training\[0\]\.laterality \(case c0\).*'R', 'L'"),
         ({"details": {"birth_date": "x"}}, "a key other than .*birth_date"),
-        ({"case_id": "Jane Doe"}, r"training\[0\]\.case_id"),
+        ({"case_id": "Jane Doe"}, r"training\[0\]\.case_id: expected .*, got a text of 8 characters"),
         ({"sex": "female"}, r"training\[0\]\.sex"),
+        ({"patient_id": "Jane Doe"}, r"training\[0\]\.patient_id.*got a text of 8 characters"),
     ],
 )
 def test_the_writer_refuses_and_leaves_no_file(tmp_path, changes, text):
