@@ -1,0 +1,74 @@
+"""MMPareto: the fused and the unimodal gradient are weighed on each encoder by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from medmd.balancing._balancer import BalancedModel, Balancer, Closure
+from medmd.balancing._checks import check_positive
+from medmd.balancing._conflict import Conflict
+from medmd.balancing._gradients import Parameters, TwoObjectives, dense
+from medmd.balancing._rescale import length_ratios, spread, weigh
+
+
+class MMPareto(Balancer):
+    """Pareto integration of fused and unimodal gradients.
+
+    Source: Wei and Hu, MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance, ICML 2024. On each
+    encoder: weights (1/2, 1/2) where the cosine is above 0, else the min-norm weights; each tensor of
+    2 a g_mm + 2 (1 - a) g_uni is lengthened to that of the plain sum when it is shorter, then multiplied by gamma.
+    Heads keep their plain gradient.
+
+    Deviations from the authors' code, none of which changes a result that is finite: the gradient of the sum is the sum
+    of the two gradients instead of a further backward pass; an `eps` keeps a vanishing tensor from giving NaN; the
+    weights reach 0 and 1 (0.001 and 0.999 there); an encoder without a unimodal gradient in the batch (no case has the
+    modality) keeps its plain gradient, where min-norm would stop it altogether.
+
+    Args:
+        gamma: factor of the encoders' gradients, above 0.
+        unimodal_weights: factor of each unimodal loss by modality, 1 by default.
+        eps: added to the length that is divided by, above 0.
+
+    Raises:
+        ValueError: an argument is outside its range.
+    """
+
+    def __init__(
+        self, *, gamma: float = 1.5, unimodal_weights: Mapping[str, float] | None = None, eps: float = 1e-12
+    ) -> None:
+        super().__init__()
+        self.gamma = check_positive("gamma", gamma)
+        self.unimodal_weights = dict(unimodal_weights or {})
+        self.eps = check_positive("eps", eps)
+
+    def backward(self, model: BalancedModel, closure: Closure, *more_closures: Closure) -> dict[str, Tensor]:
+        """One forward and two backward passes a closure; also logs `cosine`, `alpha_fusion`, `conflict` an encoder."""
+        parameters = Parameters.of(model)
+        closures = (closure, *more_closures)
+        found = TwoObjectives.compute(closures, parameters, self.unimodal_weights, self.reduce)
+        with torch.no_grad(), torch.autocast(parameters.device.type, enabled=False):
+            base = found.base()
+            log = self._modulate(parameters, found, base)
+            parameters.write(base)
+        return {**found.values, **log}
+
+    def _modulate(self, parameters: Parameters, found: TwoObjectives, base: list[Tensor | None]) -> dict[str, Tensor]:
+        encoders = {name: places for name, places in parameters.encoders.items() if places}
+        if not encoders:
+            return {}
+        sizes = [len(places) for places in encoders.values()]
+        members = [parameters.trainable[place] for place in parameters.shared]
+        mm, uni, sums = (
+            dense([each[place] for place in parameters.shared], members)
+            for each in (found.fusion, found.unimodal, base)
+        )
+        conflict = Conflict.measure(mm, uni, sizes, at_zero=True)
+        mixed = weigh(mm, uni, spread(conflict.alpha, sizes))
+        ratios = length_ratios(sums, mixed, sizes, norm="mmpareto", eps=self.eps, cap=None)
+        torch._foreach_mul_(mixed, list((self.gamma * ratios).unbind()))
+        for place, gradient in zip(parameters.shared, mixed, strict=True):
+            base[place] = gradient
+        return conflict.log(list(encoders))
