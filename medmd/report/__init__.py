@@ -4,7 +4,9 @@ Matplotlib is imported only when a figure is drawn.
 """
 
 from medmd.report._evaluate import Evaluation, evaluate_predictions
+from medmd.report._figures import Picture, draw_figures
 from medmd.report._format import format_table
+from medmd.report._inputs import ReportInputs, load_inputs
 from medmd.report._labels import predictor_label
 from medmd.report._strata import Stratum, severity_strata
 from medmd.report._tables import (
@@ -15,13 +17,18 @@ from medmd.report._tables import (
     reference_columns,
     write_predictions,
 )
+from medmd.report._write import write_report
 
 __all__ = [
     "IDENTITY_COLUMNS",
     "Evaluation",
+    "Picture",
+    "ReportInputs",
     "Stratum",
+    "draw_figures",
     "evaluate_predictions",
     "format_table",
+    "load_inputs",
     "predictor_columns",
     "predictor_label",
     "read_history",
@@ -29,4 +36,5 @@ __all__ = [
     "reference_columns",
     "severity_strata",
     "write_predictions",
+    "write_report",
 ]
