@@ -19,8 +19,8 @@ class ModalityBatch:
 
     Attributes:
         inputs: by modality, float32, first axis B; rows of absent modalities hold zeros.
-        present: (B, K) bool in the order of `inputs`, or `None` when every modality of every case is there, which lets
-            the network skip the selection of rows and, on a GPU, the host synchronisation that it costs.
+        present: (B, K) bool in the order of `inputs`, or `None` when every modality of every case is there. It stays on
+            the host, where the network selects rows without a synchronisation.
         target: (B,) float32 in the target's unit; NaN where unknown.
         case_ids: B pseudonyms.
         rows: by modality, the (n,) indices of the rows that are present, or `None` for all.
@@ -90,12 +90,11 @@ class PrepareModalities(PrepareBatch):
         def move(value: Tensor) -> Tensor:
             return torch.as_tensor(value).to(device=device, non_blocking=non_blocking, **kwargs)
 
-        # Looked at before the transfer: on the host the question costs nothing.
         present = batchdata["present"]
         complete = bool(present.all())
         return ModalityBatch(
             inputs={name: move(batchdata[name]) for name in self.modalities},
-            present=None if complete else present.to(device=device, non_blocking=non_blocking),
+            present=None if complete else present,
             target=move(batchdata["target"]),
             case_ids=list(batchdata["case_id"]),
             rows=_rows(None if complete else present, self.modalities, device),

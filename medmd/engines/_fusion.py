@@ -144,7 +144,7 @@ class _Objectives:
             found = prediction if rows is None else prediction[rows]
             target = batch.target if rows is None else batch.target[rows]
             unimodal[name] = self.share * loss(found.float(), target) if len(found) else prediction.new_zeros(())
-            scores[name] = (found.detach() - target).abs().mean() if len(found) else prediction.new_zeros(())
+            scores[name] = (found.detach().float() - target).abs().mean()
         return Losses(
             fusion=self.share * loss(predictions.fusion.float(), batch.target), unimodal=unimodal, scores=scores
         )

@@ -27,9 +27,9 @@ _NEUTRAL_TAGS = {"mlflow.user": "medmd", "mlflow.source.name": "medmd", "mlflow.
 class MLflowRun:
     """One MLflow run that lives as long as a training, over both stages and every resume.
 
-    The store is the one named by MLflow's standard variable `MLFLOW_TRACKING_URI`; without it, a SQLite file in the run's
-    folder. MONAI's handler leaves a crashed run RUNNING, continues any unfinished run of that name, and logs one call a
-    parameter; hence this one.
+    The store is the one named by MLflow's standard variable `MLFLOW_TRACKING_URI`; without it, a SQLite file in the
+    run's folder. MONAI's handler leaves a crashed run RUNNING, continues any unfinished run of that name, and logs
+    one call a parameter; hence this one.
 
     Args:
         folder: of the training; the id of the run is kept there, so that a resumed training continues it.

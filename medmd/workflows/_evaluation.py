@@ -1,0 +1,163 @@
+"""The end of a run: one table of predictions, the report from it, and the model as a folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from medmd.data import Case, Datalist, load_datalist
+from medmd.engines import predict_table
+from medmd.handlers import KeepBestOfEach
+from medmd.utils import read_json, write_json
+from medmd.workflows._model_folder import write_model_folder
+from medmd.workflows._parser import resolve_literals
+from medmd.workflows._session import Session
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class FinalEvaluation:
+    """Predicts the held-out splits with the best weights, writes table, report and model folder, shows the result.
+
+    The table has one row a case and a column for each predictor: `fusion` and `unimodal_<modality>` of stage 2,
+    `pretrain_<modality>` and their mean `late_average` from stage 1, and the references `reference_constant` (training
+    mean) and those that the datalist holds. Everything that is reported is computed from this table.
+
+    Args:
+        session: the run.
+        network: with the weights of stage 2; unchanged afterwards.
+        loaders: by split, what to predict, in a fixed order. `testing` is what the result is about.
+        target_statistics: of the training split.
+        pretrained: the handler that holds stage 1's best weights, or `None` when there was no stage 1.
+        bootstrap_seed: of the intervals.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        network: nn.Module,
+        loaders: Mapping[str, Iterable],
+        target_statistics: Mapping[str, float],
+        pretrained: KeepBestOfEach | None = None,
+        bootstrap_seed: int = 0,
+    ) -> None:
+        self.session = session
+        self.network = network
+        self.loaders = dict(loaders)
+        self.statistics = dict(target_statistics)
+        self.pretrained = pretrained
+        self.bootstrap_seed = bootstrap_seed
+
+    def run(self) -> None:
+        """Predict, write, report."""
+        from medmd.report import evaluate_predictions, format_table, write_predictions, write_report
+
+        datalist = load_datalist(self.session.datalist)
+        table = pd.concat([self._split(split, datalist) for split in self.loaders], ignore_index=True)
+        folder = self.session.folder
+        write_predictions(folder / "predictions.csv", table)
+        self.session.history.write(folder / "history.csv")
+        write_json(folder / "datalist_header.json", header_of(self.session.datalist))
+        self._write_model(datalist)
+        write_report(folder, out_dir=folder / "report")
+        self._track(folder)
+        target = datalist.header.target
+        evaluation = evaluate_predictions(table, target_name=target.name, unit=target.unit, seed=self.bootstrap_seed)
+        _LOGGER.info("\n%s", format_table(evaluation))
+
+    def _split(self, split: str, datalist: Datalist) -> pd.DataFrame:
+        loader = self.loaders[split]
+        found = predict_table(self.network, loader, self.session.device)
+        cases = {case.case_id: case for case in datalist.splits[split]}
+        rows = [cases[case_id] for case_id in found["case_id"]]
+        names = {name: f"unimodal_{name}" for name in self._modalities}
+        table = case_columns(rows, split).join(found[["fusion", *names]].rename(columns=names))
+        if self._was_pretrained:
+            table = table.join(self._stage_one(loader))
+        table["reference_constant"] = self.statistics["mean"]
+        return table.join(reference_columns_of(rows))
+
+    @property
+    def _modalities(self) -> tuple[str, ...]:
+        return tuple(self.network.modalities)  # type: ignore[arg-type]
+
+    @property
+    def _was_pretrained(self) -> bool:
+        return self.pretrained is not None and any(best.weights for best in self.pretrained.best.values())
+
+    def _stage_one(self, loader: Iterable) -> pd.DataFrame:
+        """Predictions of each modality alone, with its best weights of stage 1."""
+        pretrained: Any = self.pretrained
+        now = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        pretrained.restore()
+        try:
+            found = predict_table(self.network, loader, self.session.device)
+        finally:
+            self.network.load_state_dict(now)
+        names = [name for name, best in pretrained.best.items() if best.weights]
+        table = pd.DataFrame({f"pretrain_{name}": found[name] for name in names})
+        if len(names) > 1:
+            # A case that lacks a modality is averaged over those it has.
+            table["late_average"] = table.mean(axis=1)
+        return table
+
+    def _write_model(self, datalist: Datalist) -> None:
+        config = self.session.config
+        header = datalist.header
+        write_model_folder(
+            self.session.folder / "model",
+            network=self.network,
+            description=resolve_literals(config, "network"),
+            preprocessing=resolve_literals(config, "preprocessing"),
+            facts={
+                "method": self.session.method,
+                "inputs": {name: header.inputs[name].kind for name in self._modalities},
+                "target": {"name": header.target.name, "unit": header.target.unit, "range": list(header.target.range)},
+                "trained_on": {
+                    "name": header.name,
+                    "datalist_sha256": read_json(self.session.folder / "run.json")["datalist_sha256"],
+                },
+            },
+        )
+
+    def _track(self, folder: Path) -> None:
+        tracker = self.session.tracker
+        for name in ("predictions.csv", "history.csv", "datalist_header.json"):
+            tracker.log_file(folder / name)
+        tracker.log_file(folder / "report", "report")
+        tracker.log_file(folder / "model", "model")
+        for stage in ("pretrain", "train"):
+            newest = sorted((folder / "checkpoints" / stage).glob("checkpoint-*.pt"))[-1:]
+            for path in newest:
+                tracker.log_file(path, f"checkpoints/{stage}")
+
+
+def case_columns(rows: list[Case], split: str) -> pd.DataFrame:
+    """The columns of the predictions table that say whose row it is, and the measured target."""
+    return pd.DataFrame(
+        {
+            "case_id": [case.case_id for case in rows],
+            "patient_id": [case.patient_id for case in rows],
+            "split": split,
+            "laterality": [case.laterality or "" for case in rows],
+            "target": [case.target for case in rows],
+        }
+    )
+
+
+def reference_columns_of(rows: list[Case]) -> pd.DataFrame:
+    """The references that a datalist holds, such as a phantom's ceilings, as `reference_<name>`."""
+    names = sorted({name for case in rows for name in case.reference})
+    columns = {f"reference_{name}": [case.reference.get(name, float("nan")) for case in rows] for name in names}
+    return pd.DataFrame(columns, index=range(len(rows)))
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """A datalist's header without its cases."""
+    return {name: value for name, value in read_json(path).items() if not isinstance(value, list)}

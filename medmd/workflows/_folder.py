@@ -1,0 +1,104 @@
+"""The folder of a run: whose it is, whether it goes on, and what stands in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from medmd.utils import MedmdError, read_json, write_json
+
+RUN_FILE = "run.json"
+CONFIG_FILE = "config.json"
+# What may differ between two starts of one run: places, speed, and what is shown. Everything else makes another run.
+_FREE_KEYS = frozenset(
+    {
+        "bundle_root", "dataset_dir", "phantom_dir", "output_dir", "resume", "stages", "num_workers", "cache_workers",
+        "log_every", "keep_checkpoints", "tracking", "experiment", "run_name", "device", "threads", "_meta_",
+        "initialize", "run", "finalize",
+    }
+)  # fmt: skip
+
+
+def fingerprint(config: dict[str, Any], digest: str) -> str:
+    """Identifies what is computed: the raw configuration without places and speed, and the digest of the datalist."""
+    kept = {name: value for name, value in config.items() if name not in _FREE_KEYS}
+    text = json.dumps([kept, digest], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_folder(folder: Path, config: dict[str, Any], digest: str, resume: str | bool) -> bool:
+    """Make the folder of a run ready.
+
+    Args:
+        folder: of the run.
+        config: raw configuration of this start.
+        digest: of the datalist.
+        resume: `"auto"` goes on with the same run, or begins one; `True` insists on one that was begun; `False` begins
+            anew and moves what is there aside, to a folder with a number behind its name.
+
+    Returns:
+        Whether a run that was begun goes on.
+
+    Raises:
+        MedmdError: the folder holds something else, or another run; the text names the settings that differ.
+    """
+    if resume not in ("auto", True, False):
+        msg = f'resume must be "auto", True or False, got {resume!r}.'
+        raise MedmdError(msg)
+    if not folder.exists() or not any(folder.iterdir()):
+        if resume is True:
+            msg = f"resume: there is no run in {folder} to go on with. Leave resume out to begin one."
+            raise MedmdError(msg)
+        return False
+    if not (folder / RUN_FILE).is_file():
+        msg = f"output_dir: {folder} is not empty and holds no run. Choose an empty folder; nothing in it was touched."
+        raise MedmdError(msg)
+    if resume is False:
+        _move_aside(folder)
+        return False
+    _require_same(folder, config, digest)
+    return True
+
+
+def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:
+    known = read_json(folder / RUN_FILE)
+    if known.get("fingerprint") == fingerprint(config, digest):
+        return
+    changes = _differences(read_json(folder / CONFIG_FILE), config)
+    if known.get("datalist_sha256") != digest:
+        changes.append("the datalist's content")
+    msg = (
+        f"output_dir: {folder} holds a run that differs in {'; '.join(changes) or 'its version of medmd'}. "
+        "Choose another --output_dir, or start anew with --resume False (the old run is moved aside, not deleted)."
+    )
+    raise MedmdError(msg)
+
+
+def _differences(old: Any, new: Any, where: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if where or name not in _FREE_KEYS]
+        found = [_differences(old.get(n), new.get(n), f"{where}#{n}" if where else n) for n in names]
+        return [line for lines in found for line in lines]
+    if old == new or json.dumps(old, default=str) == json.dumps(new, default=str):
+        return []
+    return [f"{where} ({_short(old)} -> {_short(new)})"]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _move_aside(folder: Path) -> None:
+    number = 1
+    while folder.with_name(f"{folder.name}.{number}").exists():
+        number += 1
+    folder.rename(folder.with_name(f"{folder.name}.{number}"))
+
+
+def write_run_file(folder: Path, content: dict[str, Any], config: dict[str, Any]) -> None:
+    """Write what identifies the run, and its configuration."""
+    write_json(folder / CONFIG_FILE, json.loads(json.dumps(config, default=str)))
+    write_json(folder / RUN_FILE, content)

@@ -1,0 +1,65 @@
+"""The configuration that is being run, which MONAI hands to no component."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from medmd.utils import MedmdError
+
+
+def active_parser() -> ConfigParser | None:
+    """The parser of the bundle that is instantiating the caller, or `None` outside of a bundle.
+
+    MONAI evaluates a configuration without telling its components about it, so that a component which must record the
+    configuration has no other way than to look up the stack for the parser that called it.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ConfigParser):
+            return owner
+        frame = frame.f_back
+    return None
+
+
+def resolve_literals(config: dict[str, Any], key: str) -> Any:
+    """The part `key` of a raw configuration with every `@reference` replaced by the literal that it names.
+
+    Args:
+        config: as the files and overrides give it, nothing evaluated.
+        key: top-level name, or nested with `#`.
+
+    Returns:
+        Plain JSON.
+
+    Raises:
+        MedmdError: a value is an expression (`$…`), which cannot be handed over as data.
+    """
+    return _resolve(_at(config, key), config, key)
+
+
+def _resolve(value: Any, config: dict[str, Any], where: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _resolve(item, config, f"{where}#{name}") for name, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, config, f"{where}#{position}") for position, item in enumerate(value)]
+    if isinstance(value, str) and value.startswith("$"):
+        msg = (
+            f"{where} is the expression {value!r}, but this part is handed over with the model and must be plain JSON. "
+            "Write the value itself, or a reference (@name) to one."
+        )
+        raise MedmdError(msg)
+    if isinstance(value, str) and value.startswith("@"):
+        return _resolve(_at(config, value[1:]), config, where)
+    return copy.copy(value)
+
+
+def _at(config: Any, key: str) -> Any:
+    found = config
+    for part in key.replace("::", "#").split("#"):
+        found = found[int(part)] if isinstance(found, list) else found[part]
+    return found

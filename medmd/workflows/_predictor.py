@@ -1,0 +1,129 @@
+"""Prediction from a model folder: the one path for inference, the command line and the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from monai.data import DataLoader, Dataset
+
+from medmd.engines import predict_table
+from medmd.utils import MedmdError, progress
+from medmd.workflows._model_folder import ModelFolder, load_model_folder
+
+_SUFFIXES = {"volume": (".nii.gz", ".nii"), "image": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")}
+
+
+class Predictor:
+    """Predicts with a model folder.
+
+    Args:
+        folder: as `write_model_folder` wrote it.
+        device: where to compute.
+        batch_size: cases at a time.
+        num_workers: processes that load.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, device: str | torch.device = "cpu", batch_size: int = 8, num_workers: int = 0
+    ) -> None:
+        self.model: ModelFolder = load_model_folder(folder)
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.model.network.to(self.device)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the inputs, in the network's order."""
+        return tuple(self.model.network.modalities)  # type: ignore[arg-type]
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Kind of each input by name."""
+        return dict(self.model.manifest["inputs"])
+
+    @property
+    def target(self) -> str:
+        """Name of what is predicted, `md` for the Mean Deviation."""
+        return str(self.model.manifest["target"]["name"])
+
+    def predict(self, items: list[dict[str, Any]]) -> pd.DataFrame:
+        """Predict for every item.
+
+        Args:
+            items: as `medmd.data.load_items` gives them: `case_id`, `laterality`, and a path or list of numbers for
+                each modality that is present.
+
+        Returns:
+            One row an item, in order: `case_id`, the target's name (from the fused features) and `<target>_<modality>`
+            for each modality alone, NaN where it is absent.
+
+        Raises:
+            MedmdError: no item, an item without any modality, or an unreadable file; the text names the case.
+        """
+        if not items:
+            msg = "There is nothing to predict: the list of cases is empty."
+            raise MedmdError(msg)
+        loader = DataLoader(
+            Dataset(items, self.model.preprocessing), batch_size=self.batch_size, num_workers=self.num_workers
+        )
+        table = predict_table(self.model.network, _Shown(loader), self.device)
+        names = {"fusion": self.target, **{name: f"{self.target}_{name}" for name in self.modalities}}
+        return table.drop(columns="target").rename(columns=names)
+
+
+class _Shown:
+    """A loader that shows how far it is; Ignite asks it for its length."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        return progress(self.loader, total=len(self), description="Predicting", unit="batch")
+
+
+def items_from_folder(folder: str | Path, inputs: dict[str, str]) -> list[dict[str, Any]]:
+    """Cases from a folder of files named by eye and modality, without a datalist.
+
+    A case is what stands before the modality's name: `17-R_oct.nii.gz` and `17-R_fundus.png` are the case `17-R`. Its
+    laterality is the `R` or `L` at the end of the name, after `-` or `_`.
+
+    Args:
+        folder: looked through without its subfolders.
+        inputs: kind (`volume` or `image`) by modality.
+
+    Returns:
+        One item a case, sorted by name; modalities without a file are absent.
+
+    Raises:
+        MedmdError: no file fits, or a case does not tell its laterality.
+    """
+    folder = Path(folder)
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.iterdir()):
+        for name, kind in inputs.items():
+            suffix = next((s for s in _SUFFIXES.get(kind, ()) if path.name.lower().endswith(f"_{name}{s}")), None)
+            if suffix is not None:
+                case = path.name[: -len(f"_{name}{suffix}")]
+                found.setdefault(case, {"case_id": case, "laterality": _laterality(case)})[name] = str(path)
+    if not found:
+        wanted = ", ".join(f"<case>_{name}{_SUFFIXES[kind][0]}" for name, kind in inputs.items() if kind in _SUFFIXES)
+        msg = f"No case in the folder. Expected files named {wanted}, where <case> ends in -R or -L."
+        raise MedmdError(msg)
+    return list(found.values())
+
+
+def _laterality(case: str) -> str:
+    last = case.replace("_", "-").rsplit("-", 1)[-1].upper()
+    sides = {"R": "R", "OD": "R", "L": "L", "OS": "L"}
+    if last not in sides:
+        msg = f"Case {case}: its name must end in -R or -L (right or left eye), or use a datalist that says it."
+        raise MedmdError(msg)
+    return sides[last]
