@@ -13,6 +13,7 @@ from medmd.data._records import Case, Datalist, Header, InputSpec, TargetSpec
 from medmd.data._split import split_by_patient
 from medmd.data._statistics import target_statistics
 from medmd.data._write import write_datalist
+from medmd.data.check import CheckReport, Finding, check_datalist, run_check
 
 if TYPE_CHECKING:
     from medmd.data._dataset import CaseDataset
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 __all__ = [
     "Case",
     "CaseDataset",
+    "CheckReport",
     "Datalist",
+    "Finding",
     "Header",
     "InputSpec",
     "PhantomCohort",
     "SeededSampler",
     "TargetSpec",
+    "check_datalist",
     "hash_inputs",
     "load_datalist",
     "load_items",
+    "run_check",
     "split_by_patient",
     "target_statistics",
     "write_datalist",

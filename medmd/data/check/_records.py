@@ -1,0 +1,186 @@
+"""Rules that can be checked on the records alone: ids, splits, targets, kinds of inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from medmd.data._paths import path_problem
+from medmd.data._records import Case, Datalist, Header
+from medmd.data._write import count_cases
+from medmd.data.check._findings import REFUSAL, WARNING, Finding
+
+
+def record_findings(datalist: Datalist) -> Iterator[Finding]:
+    """Findings that need no file."""
+    yield from _doubled_cases(datalist)
+    yield from _patients(datalist)
+    lengths: dict[str, int] = {}
+    for split, case in datalist.cases():
+        yield from _target(case, split, datalist.header)
+        yield from _inputs(case, split, datalist.header, lengths)
+    yield from _whole(datalist)
+
+
+def _doubled_cases(datalist: Datalist) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for split, case in datalist.cases():
+        if case.case_id in seen:
+            yield Finding(
+                rule="case-twice",
+                level=REFUSAL,
+                case_id=case.case_id,
+                split=split,
+                expected="every case id once",
+                found=f"it stands already in the list {seen[case.case_id]}",
+                fix="Remove one of the two, or give each visit its own case id.",
+            )
+        seen.setdefault(case.case_id, split)
+
+
+def _patients(datalist: Datalist) -> Iterator[Finding]:
+    home: dict[str, tuple[str, str]] = {}
+    for split, case in datalist.cases():
+        other, first = home.setdefault(case.patient_id, (split, case.case_id))
+        if other != split:
+            yield Finding(
+                rule="patient-in-two-splits",
+                level=REFUSAL,
+                case_id=case.case_id,
+                split=split,
+                expected=f"all cases of patient {case.patient_id} in one list",
+                found=f"case {first} of this patient in the list {other}",
+                fix="Split by patient: `medmd split`.",
+            )
+
+
+def _target(case: Case, split: str, header: Header) -> Iterator[Finding]:
+    spec, value = header.target, case.target
+    if value is None:
+        return
+    problem = _target_problem(value, spec.kind, spec.range)
+    if problem:
+        rule, expected, found = problem
+        yield Finding(
+            rule=rule,
+            level=REFUSAL,
+            case_id=case.case_id,
+            split=split,
+            expected=f"{expected} {spec.unit}".rstrip(),
+            found=found,
+            fix="Look at the source (a sign, a unit, a wrong column?) and mend it, or write null when it is unknown.",
+        )
+
+
+def _target_problem(value: Any, kind: str, limits: tuple[float, float]) -> tuple[str, str, str] | None:
+    is_list = not isinstance(value, int | float)
+    if is_list != (kind == "multi"):
+        return "target-kind", "a list of numbers" if kind == "multi" else "one number", "a list" if is_list else "one"
+    values = value if is_list else [value]
+    if kind == "class" and any(item != int(item) for item in values if math.isfinite(item)):
+        return "target-kind", "an integer", str(value)
+    low, high = limits
+    outside = [item for item in values if not low <= item <= high]
+    return ("target-range", f"a target within [{low:g}, {high:g}]", f"{outside[0]:g}") if outside else None
+
+
+def _inputs(case: Case, split: str, header: Header, lengths: dict[str, int]) -> Iterator[Finding]:
+    def refuse(rule: str, name: str, expected: str, found: str, fix: str) -> Finding:
+        return Finding(
+            rule=rule,
+            level=REFUSAL,
+            case_id=case.case_id,
+            split=split,
+            input=name,
+            expected=expected,
+            found=found,
+            fix=fix,
+        )
+
+    for name, value in case.inputs.items():
+        if name not in header.inputs:
+            known = ", ".join(header.inputs)
+            yield refuse("unknown-input", name, f"one of {known}", "another name", "Name it in the header's inputs.")
+        elif value is not None:
+            for rule, expected, found, fix in _value_problems(value, header.inputs[name].kind, lengths, name):
+                yield refuse(rule, name, expected, found, fix)
+
+
+def _value_problems(value: Any, kind: str, lengths: dict[str, int], name: str) -> Iterator[tuple[str, str, str, str]]:
+    if isinstance(value, str) == (kind == "vector"):
+        found = "a path" if isinstance(value, str) else "numbers"
+        expected = "a list of numbers" if kind == "vector" else f"the path of a {kind}"
+        yield "input-kind", expected, found, "Mend the case, or the kind in the header."
+    elif isinstance(value, str):
+        problem = path_problem(value)
+        if problem:
+            fix = "Copy the file below the datalist's folder and name it with / relative to it."
+            yield "path", "a path below the datalist's folder", problem, fix
+    elif not all(math.isfinite(item) for item in value):
+        yield "vector", "finite numbers", "NaN or infinite", "Write null for the input when it is unknown."
+    elif len(value) != lengths.setdefault(name, len(value)):
+        expected = f"{lengths[name]} numbers, as in the first case that has this input"
+        yield "vector", expected, f"{len(value)} numbers", "Give every case the same measurements in the same order."
+
+
+def _whole(datalist: Datalist) -> Iterator[Finding]:
+    yield from _limits(datalist.header)
+    counts = count_cases(datalist)
+    if dict(datalist.header.counts) != counts:
+        yield Finding(
+            rule="counts",
+            level=WARNING,
+            expected="the counts of the header to be those of the lists",
+            found="other counts; the file was changed after it was written",
+            fix="Write it with `medmd.data.write_datalist`, which counts.",
+        )
+    yield from _no_inputs(datalist)
+    yield from _unusable(datalist)
+
+
+def _no_inputs(datalist: Datalist) -> Iterator[Finding]:
+    for split, case in datalist.cases():
+        if not case.present:
+            yield Finding(
+                rule="no-input",
+                level=WARNING,
+                case_id=case.case_id,
+                split=split,
+                expected="at least one input",
+                found="all are missing",
+                fix="The case is left out when items are loaded; remove it.",
+            )
+
+
+def _unusable(datalist: Datalist) -> Iterator[Finding]:
+    training = datalist.splits.get("training", ())
+    if training and all(case.target is None for case in training):
+        yield Finding(
+            rule="no-target",
+            level=REFUSAL,
+            split="training",
+            expected="at least one case with a known target",
+            found=f"none among {len(training)}",
+            fix="Name the list unsplit or testing when it is for inference, or give the targets.",
+        )
+    if not any(case.present for _, case in datalist.cases()):
+        yield Finding(
+            rule="no-usable-case",
+            level=REFUSAL,
+            expected="at least one case with an input",
+            found=f"none among {sum(1 for _ in datalist.cases())}",
+            fix="Look at what the converter left out and why.",
+        )
+
+
+def _limits(header: Header) -> Iterator[Finding]:
+    low, high = header.target.range
+    if not low < high:
+        yield Finding(
+            rule="target-range",
+            level=REFUSAL,
+            expected="the header's range from a smaller to a larger number",
+            found=f"[{low:g}, {high:g}]",
+            fix="Mend target.range in the header.",
+        )
