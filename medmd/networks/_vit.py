@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from monai.networks.nets import ViT
+import torch
+from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
 from medmd.networks._checks import check_choice, check_image, check_positive, check_share
@@ -16,7 +18,8 @@ _MOST_LAYERS = 64
 class ViTEncoder(nn.Module):
     """Vision transformer (Dosovitskiy et al., 2021) in two or three dimensions; the feature is the mean of its tokens.
 
-    The learned positions fix the input size. Layer norm only, so that rows never influence each other.
+    The learned positions fix the input size. Layer norm only, so that rows never influence each other. Pre-norm blocks
+    of torch; `monai.networks.nets.ViT` is the same network but needs the package einops.
 
     Args:
         spatial_dims: 2 or 3.
@@ -62,17 +65,20 @@ class ViTEncoder(nn.Module):
         self.in_channels = in_channels
         self.img_size = tuple(img_size)
         self.out_features = hidden_size
-        self.vit = ViT(
-            in_channels=in_channels,
-            img_size=tuple(img_size),
-            patch_size=tuple(patch_size),
-            hidden_size=hidden_size,
-            mlp_dim=mlp_dim,
-            num_layers=num_layers,
-            num_heads=num_heads,
-            dropout_rate=dropout,
-            spatial_dims=spatial_dims,
+        self.patches = Conv[Conv.CONV, spatial_dims](
+            in_channels, hidden_size, kernel_size=tuple(patch_size), stride=tuple(patch_size)
         )
+        tokens = math.prod(size // patch for size, patch in zip(img_size, patch_size, strict=True))
+        self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(tokens, hidden_size), std=0.02))
+        self.dropout = nn.Dropout(dropout)
+        block = nn.TransformerEncoderLayer(
+            hidden_size, num_heads, mlp_dim, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        # A nested tensor only helps sequences of different lengths, and pre-norm cannot use it.
+        self.blocks = nn.TransformerEncoder(
+            block, num_layers, norm=nn.LayerNorm(hidden_size), enable_nested_tensor=False
+        )
+        self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, *img_size) -> (B, out_features)."""
@@ -80,8 +86,17 @@ class ViTEncoder(nn.Module):
         if tuple(x.shape[2:]) != self.img_size:
             msg = f"expected an input of size {self.img_size}, got {tuple(x.shape[2:])}. Set img_size or resize."
             raise MedmdError(msg)
-        tokens, _ = self.vit(x)
-        return tokens.mean(dim=1)
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions
+        return self.blocks(self.dropout(tokens)).mean(dim=1)
+
+
+def _initialise(module: nn.Module) -> None:
+    # The blocks are copies of one; without this they would start equal.
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.MultiheadAttention):
+        nn.init.xavier_uniform_(module.in_proj_weight)
 
 
 def _check_sizes(spatial_dims: int, img_size: Sequence[int], patch_size: Sequence[int]) -> None:
