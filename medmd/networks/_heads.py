@@ -105,7 +105,9 @@ class Projector(nn.Module):
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """A context in which autocast is off on the device of `x`; nothing, also in a traced graph, if it was off."""
     device = x.device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    # Asking a device without autocast (meta) whether it is on raises.
+    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return torch.autocast(device, enabled=False) if on else nullcontext()
 
 
 def _checked_range(output_range: tuple[float, float] | None) -> tuple[float, float] | None:

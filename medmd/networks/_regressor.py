@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medmd.networks._feature_widths import feature_widths
 from medmd.networks._heads import RegressionHead
 from medmd.networks._predictions import Predictions
 from medmd.networks._presence import all_rows, batch_size, present_rows
 from medmd.networks._running_statistics import running_statistics
 from medmd.utils import MedmdError
-
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class MultimodalRegressor(nn.Module):
@@ -52,7 +50,7 @@ class MultimodalRegressor(nn.Module):
         output_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        widths = _feature_widths(encoders)
+        widths = feature_widths(encoders)
         self.encoders = nn.ModuleDict(encoders)
         self.tokens = nn.ParameterDict({name: nn.Parameter(torch.zeros(width)) for name, width in widths.items()})
         self.unimodal_heads = nn.ModuleDict(
@@ -175,33 +173,3 @@ class MultimodalRegressor(nn.Module):
             features[name] = torch.where(here[:, None], encoded, token)
             unimodal[name] = torch.where(here, self.unimodal_heads[name](encoded), torch.nan)
         return features, unimodal
-
-
-def _feature_widths(encoders: Mapping[str, nn.Module]) -> dict[str, int]:
-    if not encoders:
-        msg = "encoders: expected at least one modality, got none."
-        raise MedmdError(msg)
-    seen: dict[int, str] = {}
-    for name, encoder in encoders.items():
-        _check_name(name)
-        if not isinstance(encoder, nn.Module) or not isinstance(getattr(encoder, "out_features", None), int):
-            msg = (
-                f"encoders#{name}: expected a torch module with an integer out_features, got {type(encoder).__name__}."
-            )
-            raise TypeError(msg)
-        for parameter in encoder.parameters():
-            other = seen.setdefault(id(parameter), name)
-            if other != name:
-                msg = f"encoders#{name}: shares parameters with {other!r}. Expected one encoder a modality."
-                raise ValueError(msg)
-    return {name: int(encoder.out_features) for name, encoder in encoders.items()}  # type: ignore[arg-type]
-
-
-def _check_name(name: object) -> None:
-    taken = isinstance(name, str) and (hasattr(nn.ModuleDict, name) or hasattr(nn.ParameterDict, name))
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or taken or name == "present":
-        msg = (
-            f"encoders: {name!r} cannot name a modality. Expected letters, digits and underscores, beginning with a "
-            "letter, and no word that torch modules use themselves; for example 'oct' or 'fundus'."
-        )
-        raise MedmdError(msg)

@@ -295,6 +295,15 @@ def test_double_precision_stays_double():
     assert predictions.fusion.dtype == predictions.features["oct"].dtype == torch.float64
 
 
+@pytest.mark.parametrize("table", [None, torch.tensor([[1, 1, 1], [1, 0, 0], [0, 1, 1], [1, 1, 0]], dtype=torch.bool)])
+def test_no_look_at_the_device(table):
+    """On the meta device whatever needs a value from the device raises; so would it synchronise on an accelerator."""
+    network = make().to("meta")
+    predictions = network({name: value.to("meta") for name, value in batch(rows=4).items()}, table)
+    assert predictions.fusion.shape == (4,)
+    assert predictions.fusion.device.type == "meta"
+
+
 def test_state_names_are_stable():
     names = set(make(2).state_dict())
     assert {"tokens.oct", "unimodal_heads.fundus.output.weight", "fusion_head.output.bias"} <= names
