@@ -77,12 +77,13 @@ class _LoadFiles(MapTransform):
         try:
             return self.loader(item[key])
         except _UNREADABLE as error:
-            raise MedmdError(self._message(item, key, error)) from error
+            # Not chained: the readers' texts hold paths, whose folders may name a patient.
+            raise MedmdError(self._message(item, key, error)) from None
 
     def _message(self, item: Mapping[Hashable, Any], key: Hashable, error: Exception) -> str:
-        path = Path(item[key])
-        reason = "no such file" if not path.exists() else str(error)
-        return f"{case_name(item)}: {key!r} cannot be read as a {self.kind} ({path.name}): {reason}"
+        path = str(item[key])
+        reason = str(error).replace(path, f"<{key}>") if Path(path).exists() else "no such file"
+        return f"{case_name(item)}: {key!r} cannot be read as a {self.kind}: {reason}"
 
 
 class LoadVolumed(_LoadFiles):

@@ -89,18 +89,18 @@ def _plain(data: Mapping[Hashable, Any], key: Hashable) -> Tensor:
         # of its own, without which a view of a cached item could be changed in place by its user.
         tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value, dtype=np.float32))
         return tensor.as_subclass(Tensor).to(torch.float32).clone(memory_format=torch.contiguous_format)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
         msg = (
             f"{case_name(data)}: modality {key!r} is a {type(value).__name__}, expected a tensor, an array or a list "
             f"of numbers. Is a loading transform missing from the pipeline?"
         )
-        raise MedmdError(msg) from error
+        raise MedmdError(msg) from None
 
 
 def _target(data: Mapping[Hashable, Any], key: str) -> Tensor:
     value = data.get(key)
     try:
         return torch.tensor(float("nan") if value is None else float(value), dtype=torch.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
         msg = f"{case_name(data)}: {key!r} is {value!r}, expected a number or null."
-        raise MedmdError(msg) from error
+        raise MedmdError(msg) from None

@@ -61,7 +61,7 @@ class StandardizeVectord(MapTransform, InvertibleTransform):
             vector = torch.as_tensor(item[key], dtype=torch.float32)
         except (TypeError, ValueError, RuntimeError) as error:
             msg = f"{case_name(item)}: {key!r} is not a list of numbers ({error})."
-            raise MedmdError(msg) from error
+            raise MedmdError(msg) from None
         if vector.shape != self.mean.shape:
             msg = f"{case_name(item)}: {key!r} has shape {tuple(vector.shape)}, expected {tuple(self.mean.shape)}."
             raise MedmdError(msg)
