@@ -87,7 +87,8 @@ def _refuse(args: argparse.Namespace, datalist: Datalist, outputs: Sequence[Path
     if set(datalist.splits) != {"unsplit"} and not args.resplit:
         msg = (
             f"{args.datalist.name}: expected the list unsplit, got {', '.join(datalist.splits)}. Its cases are split "
-            "already: a new split may test on cases that a model was trained on. Use --resplit if no model depends on it."
+            "already: a new split may test on cases that a model was trained on. Use --resplit if no model depends "
+            "on it."
         )
         raise MedmdError(msg)
     existing = [path.name for path in outputs if path.exists()]

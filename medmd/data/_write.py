@@ -124,7 +124,7 @@ def _input(case: Case, value: Any, folder: Path) -> Any:
     if ".." in relative.parts:
         msg = (
             f"Case {case.case_id}: an input lies outside the datalist's folder. Expected a path below the folder "
-            "of the datalist; copy or link the file there, or write the datalist higher up."
+            "of the datalist; copy the file there, or write the datalist higher up."
         )
         raise MedmdError(msg)
     return relative.as_posix()
