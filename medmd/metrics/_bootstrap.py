@@ -38,12 +38,16 @@ class Distribution:
         self.patients = len(np.unique(resampling.patient_index[kept]))
         self.estimates = regression_metrics(*self._data, on_undefined="ignore")
         self.replicates = {name: np.full(resampling.replicates, np.nan) for name in statistics}
-        self.jackknife = self._evaluate(resampling.without_each_patient()) if jackknife else None
+        self.jackknife = self._leave_out(resampling) if jackknife else None
 
     def fill(self, rows: slice, weights: Any) -> None:
         """Compute the replicates of `rows` from their weights (len(rows), N)."""
         for name, values in self._evaluate(weights).items():
             self.replicates[name][rows] = values
+
+    def _leave_out(self, resampling: Resampling) -> dict[str, Vector]:
+        parts = [self._evaluate(weights) for _, weights in resampling.without_each_patient()]
+        return {name: np.concatenate([np.zeros(0), *(part[name] for part in parts)]) for name in self._statistics}
 
     def _evaluate(self, weights: Any) -> dict[str, Vector]:
         return weighted_statistics(*self._data, weights[:, self._columns], self._statistics)

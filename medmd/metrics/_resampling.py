@@ -40,9 +40,7 @@ class Resampling:
 
     def blocks(self) -> Iterator[tuple[slice, Matrix]]:
         """Parts of the weights (R, N), each with the replicates it covers."""
-        step = max(16, _BLOCK // max(1, len(self.patient_index)))
-        for start in range(0, self.replicates, step):
-            rows = slice(start, min(start + step, self.replicates))
+        for rows in self._parts(self.replicates):
             yield rows, self.weights(rows)
 
     def weights(self, rows: slice = slice(None)) -> Matrix:
@@ -52,9 +50,15 @@ class Resampling:
             weights = weights * factor.weights(rows)
         return weights
 
-    def without_each_patient(self) -> Matrix:
-        """Weights (P, N) that leave out one patient in turn, for the jackknife."""
-        return (np.arange(self.patients)[:, None] != self.patient_index[None, :]).astype(np.float64)
+    def without_each_patient(self) -> Iterator[tuple[slice, Matrix]]:
+        """Parts of the weights (P, N) that leave out one patient in turn, for the jackknife."""
+        for rows in self._parts(self.patients):
+            left_out = np.arange(rows.start, rows.stop)[:, None]
+            yield rows, (left_out != self.patient_index[None, :]).astype(np.float64)
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        step = max(16, _BLOCK // max(1, len(self.patient_index)))
+        return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 class _Factor:

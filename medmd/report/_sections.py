@@ -34,8 +34,8 @@ def result_section(evaluation: Evaluation, label: Label) -> list[Block]:
             f"Split {evaluation['split']!r}: {target['n']} cases of {target['patients']} patients. Measured values: "
             f"mean {number(target['mean'])}, SD {number(target['sd'])}, from {number(target['min'])} to "
             f"{number(target['max'])}{unit}. Every number comes from one table of predictions for the whole split: "
-            f"MSE = (1 - R2) x {number(target['variance'], 3)} in every row without missing predictions. Brackets: {level} intervals by "
-            f"{evaluation['bootstrap']['replicates']} bootstrap samples of patients."
+            f"MSE = (1 - R2) x {number(target['variance'], 3)} in every row without missing predictions. "
+            f"Brackets: {level} intervals by {evaluation['bootstrap']['replicates']} bootstrap samples of patients."
         ),
         *(Paragraph(text, note=True) for text in evaluation["notes"]),
         _overall_table(evaluation, label),
