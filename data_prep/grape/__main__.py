@@ -35,8 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m data_prep.grape",
-        description="Convert the GRAPE release to a medmd datalist: fundus photograph and OCT RNFL thickness, with the\n"
-        "mean sensitivity of the visual field of the same visit as target.",
+        description="Convert the GRAPE release to a medmd datalist: fundus photograph and OCT RNFL thickness,\n"
+        "with the mean sensitivity of the visual field of the same visit as target.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -83,12 +83,12 @@ def select(visits: Visits, photographs: Photographs, *, which: str) -> tuple[lis
         tally.exclude("no_baseline_row", case_id)
     candidates = []
     for visit in asked:
-        photograph = None if visit.photograph is None else photographs.find(visit.photograph)
+        photograph = _listed(photographs, visit)
         reason = _exclusion(visit, photograph)
-        if reason is None and photograph is not None:
+        if reason is not None or photograph is None:
+            tally.exclude(reason or "photograph_absent", visit.case_id)
+        else:
             candidates.append(Candidate(visit, photograph))
-        elif reason is not None:
-            tally.exclude(reason, visit.case_id)
     return candidates, tally
 
 
