@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from medmd.balancing._balancer import BalancedModel, Closure, Reduce, keep, run
+from medmd.balancing._losses import Losses
 
 Gradients = list[Tensor | None]
 
@@ -115,21 +116,34 @@ class TwoObjectives:
         unimodal: Gradients = list(fusion)
         values: dict[str, Tensor] = {}
         for closure in closures:
-            losses = run(closure)
-            first, second = losses.objectives(weights)
-            add_gradients(first, parameters.trainable, fusion, retain=has_graph(second))
-            add_gradients(second, parameters.trainable, unimodal)
-            accumulate(values, {"loss": losses.total(weights).detach(), **losses.values()})
+            accumulate(values, _add_both(run(closure), parameters, weights, fusion, unimodal))
         fusion = average(fusion, parameters.trainable, reduce)
         unimodal = average(unimodal, parameters.trainable, reduce)
         return cls(fusion, unimodal, average_values(values, reduce))
 
-    def base(self) -> Gradients:
-        """Gradient of Eq. 1, the sum of both: exactly what one backward pass of the summed loss gives."""
-        return [add_pair(*pair) for pair in zip(self.fusion, self.unimodal, strict=True)]
+    def base(self, places: Sequence[int], sums: Sequence[Tensor]) -> Gradients:
+        """Gradient of Eq. 1, the sum of both: what one backward pass of the summed loss gives.
+
+        Args:
+            places: positions for which the sum is at hand.
+            sums: these sums.
+        """
+        known = dict(zip(places, sums, strict=True))
+        pairs = enumerate(zip(self.fusion, self.unimodal, strict=True))
+        return [known[place] if place in known else _add(*pair) for place, pair in pairs]
 
 
-def add_pair(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+def _add_both(
+    losses: Losses, parameters: Parameters, weights: Mapping[str, float], fusion: Gradients, unimodal: Gradients
+) -> dict[str, Tensor]:
+    """Add one micro-batch's gradients to both lists; on return nothing holds its graph any more."""
+    first, second = losses.objectives(weights)
+    add_gradients(first, parameters.trainable, fusion, retain=has_graph(second))
+    add_gradients(second, parameters.trainable, unimodal)
+    return {"loss": losses.total(weights).detach(), **losses.values()}
+
+
+def _add(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     """The sum, with None for zero; one of two is handed on as it is."""
     if first is None or second is None:
         return second if first is None else first

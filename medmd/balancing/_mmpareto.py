@@ -10,8 +10,9 @@ from torch import Tensor
 from medmd.balancing._balancer import BalancedModel, Balancer, Closure
 from medmd.balancing._checks import check_positive
 from medmd.balancing._conflict import Conflict
-from medmd.balancing._gradients import Parameters, TwoObjectives, dense
-from medmd.balancing._rescale import length_ratios, spread, weigh
+from medmd.balancing._gradients import Gradients, Parameters, TwoObjectives
+from medmd.balancing._rescale import length_ratios
+from medmd.balancing._shared import SharedGradients
 
 
 class MMPareto(Balancer):
@@ -50,25 +51,17 @@ class MMPareto(Balancer):
         closures = (closure, *more_closures)
         found = TwoObjectives.compute(closures, parameters, self.unimodal_weights, self.reduce)
         with torch.no_grad(), torch.autocast(parameters.device.type, enabled=False):
-            base = found.base()
-            log = self._modulate(parameters, found, base)
+            shared = SharedGradients.of(parameters, found)
+            base = found.base(shared.places, shared.sums)
+            log = self._modulate(shared, base) if shared.places else {}
             parameters.write(base)
         return {**found.values, **log}
 
-    def _modulate(self, parameters: Parameters, found: TwoObjectives, base: list[Tensor | None]) -> dict[str, Tensor]:
-        encoders = {name: places for name, places in parameters.encoders.items() if places}
-        if not encoders:
-            return {}
-        sizes = [len(places) for places in encoders.values()]
-        members = [parameters.trainable[place] for place in parameters.shared]
-        mm, uni, sums = (
-            dense([each[place] for place in parameters.shared], members)
-            for each in (found.fusion, found.unimodal, base)
-        )
-        conflict = Conflict.measure(mm, uni, sizes, at_zero=True)
-        mixed = weigh(mm, uni, spread(conflict.alpha, sizes))
-        ratios = length_ratios(sums, mixed, sizes, norm="mmpareto", eps=self.eps, cap=None)
-        torch._foreach_mul_(mixed, list((self.gamma * ratios).unbind()))
-        for place, gradient in zip(parameters.shared, mixed, strict=True):
+    def _modulate(self, shared: SharedGradients, base: Gradients) -> dict[str, Tensor]:
+        """Replace the encoders' part of `base`; say what was done."""
+        conflict = Conflict.measure(shared, shared.sizes, at_zero=True)
+        lengths = shared.mix(conflict.weights())
+        ratios = length_ratios(shared, lengths, norm="mmpareto", eps=self.eps, cap=None)
+        for place, gradient in zip(shared.places, shared.scaled(self.gamma * ratios), strict=True):
             base[place] = gradient
-        return conflict.log(list(encoders))
+        return conflict.log(shared.names)

@@ -172,4 +172,8 @@ class OGMGE(Balancer):
     def _edit(self, gradients: list[Tensor], coefficient: Tensor) -> list[Tensor]:
         if not self.noise:
             return [gradient * coefficient for gradient in gradients]
-        return [g * coefficient + torch.randn_like(g) * g.std(correction=0) for g in gradients]
+        noisy = []
+        for gradient in gradients:
+            noise = torch.randn_like(gradient).mul_(gradient.std(correction=0))
+            noisy.append(noise.addcmul_(gradient, coefficient.to(gradient.dtype)))
+        return noisy

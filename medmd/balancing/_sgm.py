@@ -11,9 +11,10 @@ from torch import Tensor
 from medmd.balancing._balancer import BalancedModel, Balancer, Closure
 from medmd.balancing._checks import check_choice, check_count, check_interval, check_positive
 from medmd.balancing._conflict import Conflict
-from medmd.balancing._gradients import Gradients, Parameters, TwoObjectives, dense
+from medmd.balancing._gradients import Gradients, Parameters, TwoObjectives
 from medmd.balancing._probing import ForwardState
-from medmd.balancing._rescale import NORMS, length_ratios, spread, weigh
+from medmd.balancing._rescale import NORMS, length_ratios
+from medmd.balancing._shared import SharedGradients
 from medmd.balancing._sharpness import SHARPNESS, Probe, measure
 from medmd.balancing._window import SharpnessWindow
 
@@ -116,12 +117,14 @@ class SGM(Balancer):
         narrow = torch.is_autocast_enabled(parameters.device.type)
         found = TwoObjectives.compute(closures, parameters, self.unimodal_weights, self.reduce)
         with torch.autocast(parameters.device.type, enabled=False):
-            base = found.base()
+            with torch.no_grad():
+                shared = SharedGradients.of(parameters, found)
+            base = found.base(shared.places, shared.sums)
             if probes:
                 probe = self._probe(model, closures, before, parameters, base)
                 self._measure(probe, None if narrow else found.values["loss"])
             with torch.no_grad():
-                log = self._modulate(parameters, found, base)
+                log = self._modulate(shared, base) if shared.places else {}
             parameters.write(base)
         self._iteration += 1
         return {**found.values, **self._last, **log}
@@ -179,27 +182,17 @@ class SGM(Balancer):
             **found.further,
         }
 
-    def _modulate(self, parameters: Parameters, found: TwoObjectives, base: Gradients) -> dict[str, Tensor]:
+    def _modulate(self, shared: SharedGradients, base: Gradients) -> dict[str, Tensor]:
         """Replace the encoders' part of `base`; say what was done."""
-        encoders = {name: places for name, places in parameters.encoders.items() if places}
-        if not encoders:
-            return {}
-        shared = parameters.shared
-        sizes = [len(places) for places in encoders.values()]
-        groups = sizes if self.cosine == "encoder" else [len(shared)]
-        members = [parameters.trainable[place] for place in shared]
-        mm, uni, sums = (
-            dense([each[place] for place in shared], members) for each in (found.fusion, found.unimodal, base)
-        )
-        conflict = Conflict.measure(mm, uni, groups)
-        mixed = weigh(mm, uni, spread(conflict.alpha, groups))
-        ratios = length_ratios(sums, mixed, sizes, norm=self.norm, eps=self.eps, cap=self.ratio_cap)
-        gamma = self._last["gamma"].to(ratios.device)
-        scales = ratios * gamma.to(ratios.dtype) if self.apply == "gradient" else ratios
-        torch._foreach_mul_(mixed, list(scales.unbind()))
-        for place, gradient in zip(shared, mixed, strict=True):
+        by_encoder = self.cosine == "encoder"
+        conflict = Conflict.measure(shared, shared.sizes if by_encoder else [len(shared.places)])
+        lengths = shared.mix(conflict.weights())
+        ratios = length_ratios(shared, lengths, norm=self.norm, eps=self.eps, cap=self.ratio_cap)
+        gamma = self._last["gamma"].to(ratios)
+        factors = ratios * gamma if self.apply == "gradient" else ratios
+        for place, gradient in zip(shared.places, shared.scaled(factors), strict=True):
             base[place] = gradient
-        log = conflict.log(list(encoders) if self.cosine == "encoder" else ())
+        log = conflict.log(shared.names if by_encoder else ())
         log["ratio_max"] = ratios.max()
         if self.ratio_cap is not None:
             log["ratio_capped"] = (ratios >= self.ratio_cap).to(ratios.dtype).mean()

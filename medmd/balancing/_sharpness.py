@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from medmd.balancing._balancer import BalancedModel, Closure, Reduce, run
-from medmd.balancing._conflict import norms
 from medmd.balancing._gradients import Gradients, add_gradients, average, dense
 from medmd.balancing._probing import ForwardState, probing
+from medmd.balancing._shared import total_norm
 
 SHARPNESS = ("paper", "grad_norm", "curvature", "curvature_1p", "sam_max")
 
@@ -48,9 +49,10 @@ class Probe:
     eps: float
     reduce: Reduce
 
-    def length(self) -> Tensor:
-        """|g|, or |w g| for the adaptive move: the slope of the loss along the move of length 1."""
-        return _length([each.detach() for each in self.parameters], self.gradients, adaptive=self.adaptive)
+    @cached_property
+    def slope(self) -> Tensor:
+        """|g|, or |w g| for the adaptive move: the slope of the loss along a move of length 1."""
+        return self._length([each.detach() for each in self.parameters], self.gradients)
 
     def losses(self, *signs: int) -> list[Tensor]:
         """The total loss after moves up (1) or down (-1), or where the weights are (0); these are put back bitwise."""
@@ -64,18 +66,22 @@ class Probe:
         return list(self.reduce([torch.stack(found)])[0].unbind())
 
     def _walk(self, start: list[Tensor], sign: int) -> None:
-        gradients = self.gradients
-        self._move(start, gradients, sign)
+        self._move(start, self.gradients, self.slope, sign)
         for _ in range(self.steps - 1 if sign else 0):
             gradients = self._gradients_here()
-            self._move([parameter.detach() for parameter in self.parameters], gradients, sign)
+            here = [parameter.detach() for parameter in self.parameters]
+            self._move(here, gradients, self._length(here, gradients), sign)
 
     @torch.no_grad()
-    def _move(self, start: list[Tensor], gradients: list[Tensor], sign: int) -> None:
-        scale = self.rho / self.steps / (_length(start, gradients, adaptive=self.adaptive) + self.eps)
+    def _move(self, start: list[Tensor], gradients: list[Tensor], length: Tensor, sign: int) -> None:
+        scale = self.rho / self.steps / (length + self.eps)
         for parameter, origin, gradient in zip(self.parameters, start, gradients, strict=True):
             direction = origin.square() * gradient if self.adaptive else gradient
             torch.addcmul(origin, direction, scale.to(origin.dtype), value=sign, out=parameter)
+
+    def _length(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
+        pairs = zip(weights, gradients, strict=True)
+        return total_norm([w * g for w, g in pairs] if self.adaptive else gradients)
 
     def _gradients_here(self) -> list[Tensor]:
         found: Gradients = [None] * len(self.parameters)
@@ -110,7 +116,7 @@ def measure(kind: str, probe: Probe, centre: Tensor | None) -> Sharpness:
         probe: gives the losses.
         centre: L0 as the probes compute it; None when the first pass ran in lower precision, then it is probed too.
     """
-    slope = probe.length()
+    slope = probe.slope
     if kind == "grad_norm":
         return Sharpness(2 * probe.rho * slope, {"gradient_norm": slope})
     signs = (1, -1) if kind in ("paper", "curvature") else (1,)
@@ -141,8 +147,3 @@ def kept(parameters: list[Parameter]) -> Iterator[list[Tensor]]:
         with torch.no_grad():
             for parameter, copy in zip(parameters, copies, strict=True):
                 parameter.copy_(copy)
-
-
-def _length(weights: list[Tensor], gradients: list[Tensor], *, adaptive: bool) -> Tensor:
-    scaled = [w * g for w, g in zip(weights, gradients, strict=True)] if adaptive else gradients
-    return torch.linalg.vector_norm(norms(scaled))
