@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 _BATCH = 900  # MLflow takes at most 1,000 metrics in one call.
 _LONGEST_PARAMETER = 500
 # Without these MLflow's own defaults would be filled in: the login and the path of the program.
-_NEUTRAL_TAGS = {"mlflow.user": "medmd", "mlflow.source.name": "medmd", "mlflow.source.type": "PROJECT"}
+NEUTRAL_TAGS = {"mlflow.user": "medmd", "mlflow.source.name": "medmd", "mlflow.source.type": "PROJECT"}
 
 
 class MLflowRun:
@@ -36,6 +36,10 @@ class MLflowRun:
         experiment: name of the experiment.
         name: name of the run.
         enabled: false turns all calls into no-ops.
+
+    Attributes:
+        uri: where the runs are stored.
+        is_local: whether that is the SQLite file in the folder.
     """
 
     def __init__(
@@ -47,11 +51,10 @@ class MLflowRun:
         self.enabled = enabled
         self.run_id: str | None = None
         self._client: MlflowClient | None = None
-
-    @property
-    def uri(self) -> str:
-        """Where the runs are stored."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self.folder / 'mlruns.db').resolve()}"
+        # Read once: MLflow's own set_tracking_uri writes the variable.
+        named = os.environ.get("MLFLOW_TRACKING_URI")
+        self.is_local = not named
+        self.uri = named or f"sqlite:///{(self.folder / 'mlruns.db').resolve()}"
 
     @property
     def client(self) -> MlflowClient:
@@ -82,7 +85,7 @@ class MLflowRun:
             self.client.update_run(self.run_id, status="RUNNING")
             return
         run = self.client.create_run(
-            self._experiment_id(), run_name=self.name, tags={**tags, **_NEUTRAL_TAGS}, start_time=_now()
+            self._experiment_id(), run_name=self.name, tags={**tags, **NEUTRAL_TAGS}, start_time=_now()
         )
         self.run_id = run.info.run_id
         write_json(memory, {"run_id": self.run_id, "store": self._store(), "experiment": self.experiment})
@@ -119,7 +122,7 @@ class MLflowRun:
 
     def _store(self) -> str:
         # Only what tells stores apart: a tracking address may hold a password, and a path a name.
-        if not os.environ.get("MLFLOW_TRACKING_URI"):
+        if self.is_local:
             return "folder"
         parts = urlsplit(self.uri)
         return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or ''}"
@@ -128,8 +131,7 @@ class MLflowRun:
         found = self.client.get_experiment_by_name(self.experiment)
         if found is not None:
             return str(found.experiment_id)
-        local = not os.environ.get("MLFLOW_TRACKING_URI")
-        location = (self.folder / "mlruns").resolve().as_uri() if local else None
+        location = (self.folder / "mlruns").resolve().as_uri() if self.is_local else None
         return str(self.client.create_experiment(self.experiment, artifact_location=location))
 
     def _log_parameters(self, parameters: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ class FinalEvaluation:
 
     def run(self) -> None:
         """Predict, write, report."""
-        from medmd.report import evaluate_predictions, format_table, write_predictions, write_report
+        from medmd.report import format_table, write_predictions, write_report
 
         datalist = load_datalist(self.session.datalist)
         table = pd.concat([self._split(split, datalist) for split in self.loaders], ignore_index=True)
@@ -65,10 +65,8 @@ class FinalEvaluation:
         self.session.history.write(folder / "history.csv")
         write_json(folder / "datalist_header.json", header_of(self.session.datalist))
         self._write_model(datalist)
-        write_report(folder, out_dir=folder / "report")
+        evaluation = write_report(folder, out_dir=folder / "report", seed=self.bootstrap_seed)
         self._track(folder)
-        target = datalist.header.target
-        evaluation = evaluate_predictions(table, target_name=target.name, unit=target.unit, seed=self.bootstrap_seed)
         _LOGGER.info("\n%s", format_table(evaluation))
 
     def _split(self, split: str, datalist: Datalist) -> pd.DataFrame:

@@ -113,7 +113,7 @@ class Evaluation:
         Raises:
             MedmdError: there is no datalist, or it is of another target than the model's.
         """
-        from medmd.report import evaluate_predictions, format_table, write_predictions, write_report
+        from medmd.report import format_table, write_predictions, write_report
 
         path = datalist_path(self.source)
         if path is None:
@@ -136,6 +136,5 @@ class Evaluation:
         table = table.join(reference_columns_of(rows))
         write_predictions(self.folder / "predictions.csv", table)
         write_json(self.folder / "datalist_header.json", header_of(path))
-        write_report(self.folder, out_dir=self.folder / "report", split=split)
-        evaluation = evaluate_predictions(table, split=split, target_name=target.name, unit=target.unit)
+        evaluation = write_report(self.folder, out_dir=self.folder / "report", split=split)
         _LOGGER.info("\n%s", format_table(evaluation))

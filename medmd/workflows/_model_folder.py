@@ -79,7 +79,7 @@ def load_model_folder(folder: str | Path) -> ModelFolder:
             problem = "differs from its digest" if path.is_file() else "is absent"
             msg = f"The model folder is damaged: {name} {problem}. Expected what manifest.json lists; copy it again."
             raise MedmdError(msg)
-    network = build_network(read_json(folder / NETWORK))
+    network = build_network(read_json(folder / NETWORK), load_pretrained=False)
     load_weights(network, folder / WEIGHTS)
     return ModelFolder(network.eval(), build_preprocessing(read_json(folder / PREPROCESSING)), manifest)
 

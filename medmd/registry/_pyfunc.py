@@ -1,0 +1,81 @@
+"""The registered model: MLflow runs this file when it loads the model, so that nothing is unpickled.
+
+One row a case in, one row a case out. A volume or photograph is the content of its file (`.nii.gz`, `.png` or
+`.jpg`), as bytes; a vector is a list of numbers; a modality that a case lacks is null. The transforms are those of
+training.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+from medmd.utils import MedmdError
+from medmd.workflows import Predictor
+
+_GZIP = b"\x1f\x8b"
+
+
+class MeanDeviationModel(PythonModel):
+    """Predicts the target of a model folder from the original files' bytes."""
+
+    predictor: Predictor
+
+    def load_context(self, context: Any) -> None:
+        """Load the model folder among the artifacts; its digests are verified."""
+        self.predictor = Predictor(context.artifacts["model"])
+
+    # No type hints: of them MLflow would make a second schema beside the signature. It says so in a warning.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        """Predict for every row.
+
+        Args:
+            context: MLflow's.
+            model_input: DataFrame with a column for each modality, `laterality` (R or L) and, optionally, `case_id`.
+            params: none are used.
+
+        Returns:
+            DataFrame with `case_id`, the target (`md`, dB) and the prediction of each modality alone, in the rows'
+            order.
+        """
+        table = pd.DataFrame(model_input).reset_index(drop=True)
+        with tempfile.TemporaryDirectory(prefix="medmd-") as folder:
+            items = [self._item(row, number, Path(folder)) for number, row in enumerate(table.to_dict("records"))]
+            return self.predictor.predict(items)
+
+    def _item(self, row: dict[str, Any], number: int, folder: Path) -> dict[str, Any]:
+        case = str(row.get("case_id") or f"row-{number}")
+        item: dict[str, Any] = {"case_id": case, "laterality": row.get("laterality")}
+        for name, kind in self.predictor.inputs.items():
+            value = row.get(name)
+            if value is None or (isinstance(value, float) and pd.isna(value)):
+                continue
+            item[name] = (
+                _vector(value) if kind == "vector" else _file(value, kind, name, case, folder / f"{number}_{name}")
+            )
+        return item
+
+
+def _vector(value: Any) -> list[float]:
+    return [float(number) for number in value]
+
+
+def _file(value: Any, kind: str, name: str, case: str, path: Path) -> str:
+    """Write the bytes where the training's own transforms can read them."""
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        msg = f"Case {case}, {name}: expected the content of a file as bytes, got {type(value).__name__}."
+        raise MedmdError(msg)
+    data = bytes(value)
+    # The suffix tells nibabel whether to unpack; pillow looks at the content.
+    suffix = {"volume": ".nii.gz" if data.startswith(_GZIP) else ".nii"}.get(kind, "")
+    path = path.with_name(path.name + suffix)
+    path.write_bytes(data)
+    return str(path)
+
+
+set_model(MeanDeviationModel())
