@@ -48,13 +48,18 @@ def posterior_mean_md(
     return (values * mass).sum(axis=-1) / mass.sum()
 
 
-def reference_predictions(eye: Eye, information: Mapping[str, float], scale: MdScale) -> dict[str, float]:
-    """Known truths of one eye in dB: `label_noise`, `information` and `information_<modality>` of what is present."""
-    present = [name for name in eye.summaries if name not in eye.missing]
-    answer = {"label_noise": eye.true_md, "information": _posterior(eye, present, information, scale)}
-    for name in present:
-        answer[f"information_{name}"] = _posterior(eye, [name], information, scale)
-    return {name: round(value, 4) for name, value in answer.items()}
+def reference_predictions(
+    eyes: Sequence[Eye], information: Mapping[str, float], scale: MdScale
+) -> list[dict[str, float]]:
+    """Known truths of every eye in dB: `label_noise`, `information` and `information_<modality>` of what is present."""
+    answers = [{"label_noise": round(eye.true_md, 4)} for eye in eyes]
+    for name in information:
+        having = [k for k, eye in enumerate(eyes) if name not in eye.missing]
+        _add_posterior(answers, f"information_{name}", eyes, having, [name], information, scale)
+    for present in {_present(eye) for eye in eyes}:
+        having = [k for k, eye in enumerate(eyes) if _present(eye) == present]
+        _add_posterior(answers, "information", eyes, having, present, information, scale)
+    return answers
 
 
 def ceilings(targets: Sequence[float], references: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -76,8 +81,23 @@ def ceilings(targets: Sequence[float], references: Sequence[Mapping[str, float]]
     return answer
 
 
-def _posterior(eye: Eye, names: Sequence[str], information: Mapping[str, float], scale: MdScale) -> float:
-    return float(posterior_mean_md({name: eye.summaries[name] for name in names}, information, scale))
+def _present(eye: Eye) -> tuple[str, ...]:
+    return tuple(name for name in eye.summaries if name not in eye.missing)
+
+
+def _add_posterior(
+    answers: list[dict[str, float]],
+    title: str,
+    eyes: Sequence[Eye],
+    having: Sequence[int],
+    names: Sequence[str],
+    information: Mapping[str, float],
+    scale: MdScale,
+) -> None:
+    """Add the posterior mean from the summaries `names` to the answers of the eyes numbered in `having`."""
+    summaries = {name: np.array([eyes[k].summaries[name] for k in having]) for name in names}
+    for k, value in zip(having, posterior_mean_md(summaries, information, scale), strict=True):
+        answers[k][title] = round(float(value), 4)
 
 
 def _accuracy(pairs: FloatArray) -> dict[str, float]:

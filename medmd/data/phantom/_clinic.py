@@ -69,9 +69,9 @@ def clinic_quantiles(probabilities: npt.ArrayLike, *, tail: float = 1.0) -> Floa
 class MdScale:
     """The true MD as a falling function of the severity score, a standard normal variable.
 
-    The true MD has `clinic_quantiles`. The clinic's values are single fields and so hold the noise of one field already:
-    the measured MD here comes out wider by less than 0.6 dB at any quantile from 1 % to 99 % (a deconvolution would put
-    a point mass at the floor of the field).
+    The true MD has `clinic_quantiles`. The clinic's values are single fields and so hold the noise of one field
+    already: the measured MD here comes out wider by less than 0.6 dB at any quantile from 1 % to 99 % (a deconvolution
+    would put a point mass at the floor of the field).
 
     Args:
         tail: length of the tail, as in `clinic_quantiles`.

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medmd.data.phantom._ceilings import ceilings, information_share, reference_predictions
-from medmd.data.phantom._clinic import MD_RANGE, MdScale
+from medmd.data.phantom._clinic import MdScale
 from medmd.data.phantom._latent import MODALITIES, Eye, draw_eyes
 from medmd.data.phantom._splits import split_patients
 from medmd.utils import MedmdError
 
-if TYPE_CHECKING:
-    from medmd.data._records import Datalist
-
 # Raised whenever equal arguments would give other bytes than before.
 GENERATOR_VERSION = "1"
 DEFAULT_EYES = 480
-DEFAULT_INFORMATION = {"oct": 0.70, "fundus": 0.55}
+DEFAULT_INFORMATION = {"oct": 0.80, "fundus": 0.60}
 DEFAULT_FRACTIONS = {"training": 0.60, "validation": 0.15, "testing": 0.25}
 
 
@@ -27,10 +24,11 @@ class PhantomCohort:
     """Synthetic eyes with a known truth, written as a datalist with images.
 
     A damage map of six sectors has a severity (its weighted mean, standard normal) and a pattern (where the damage
-    sits, independent of the severity). The true MD is a falling function of the severity that gives it the distribution
-    of a glaucoma clinic (UWHVF); the label adds the noise of one visual field. Each modality is rendered from the pattern
-    about a *hidden summary* of its own: a standard normal variable whose squared correlation with the severity is the
-    modality's `information`. Hence the best possible prediction from any set of modalities is known exactly.
+    sits, independent of the severity). The true MD is a falling function of the severity that gives it the
+    distribution of a glaucoma clinic (UWHVF); the label adds the noise of one visual field. Each modality is rendered
+    from the pattern about a *hidden summary* of its own: a standard normal variable whose squared correlation with the
+    severity is the modality's `information`. Hence the best possible prediction from any set of modalities is known
+    exactly.
 
     Args:
         n: eyes, at least 1.
@@ -104,7 +102,7 @@ class PhantomCohort:
     @cached_property
     def references(self) -> list[dict[str, float]]:
         """Known truths of every eye in dB, as they stand in the datalist."""
-        return [reference_predictions(eye, self.information, self.scale) for eye in self.eyes]
+        return reference_predictions(self.eyes, self.information, self.scale)
 
     def ceilings(self, split: str | None = None) -> dict[str, dict[str, float]]:
         """What each reference predictor reaches on a split, or on all eyes: R2, RMSE and MAE in dB.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +23,23 @@ SHEET = "contact_sheet.png"
 
 def write_cohort(cohort: PhantomCohort, folder: Path, *, workers: int, contact_sheet: bool) -> Path:
     """See `PhantomCohort.write`."""
-    from medmd.data._write import write_datalist
+    from medmd.data._write import datalist_document, write_datalist
 
     claim_folder(folder, cohort.arguments)
     path = folder / DATALIST
-    hashes = write_images(folder, cohort.eyes, _known_hashes(path), workers)
-    write_datalist(path, _datalist(cohort, hashes))
-    if contact_sheet:
+    document = read_json(path) if path.exists() else {}
+    known = _known_hashes(document)
+    hashes = write_images(folder, cohort.eyes, known, workers)
+    datalist = _datalist(cohort, hashes)
+    changed = document != datalist_document(datalist, folder)
+    if changed:
+        write_datalist(path, datalist)
+    if contact_sheet and (changed or not (folder / SHEET).exists()):
         write_atomic(folder / SHEET, sheet_bytes(folder, cohort.eyes))
     return path
 
 
-def _known_hashes(path: Path) -> dict[str, Hashes]:
-    if not path.exists():
-        return {}
-    document = read_json(path)
+def _known_hashes(document: Mapping[str, Any]) -> dict[str, Hashes]:
     cases = [case for split in ("training", "validation", "testing") for case in document.get(split, [])]
     return {case["case_id"]: case.get("hashes", {}) for case in cases}
 

@@ -83,7 +83,7 @@ def _look(rng: np.random.Generator) -> _View:
 
 def _retina(view: _View, shown: npt.NDArray, rng: np.random.Generator) -> Array:
     """Pigmented ground with choroid, macula and the bright streaks of the nerve fibres; (144, 144, 3)."""
-    pigment = np.exp(rng.normal(0.0, (0.10, 0.13, 0.18)))
+    pigment = np.exp(rng.normal(0.0, 0.08) + rng.normal(0.0, (0.05, 0.09, 0.12)))
     ground = _RETINA * pigment
     texture = 0.07 * _smooth_noise(rng, 22) + 0.05 * _smooth_noise(rng, 9)
     macula = np.exp(-(view.x**2 + view.y**2) / (2 * 0.75**2))
@@ -120,10 +120,10 @@ def _disc(picture: Array, view: _View, shown: npt.NDArray, rng: np.random.Genera
 
 def _vessels(picture: Array, view: _View, cup: Array, rng: np.random.Generator) -> None:
     """Darken `picture` along veins and arteries; the cup hides a part of them."""
-    for width, strength in ((0.15, (0.42, 0.62, 0.55)), (0.11, (0.24, 0.52, 0.48))):
+    for width, strength in ((0.13, (0.36, 0.58, 0.50)), (0.09, (0.20, 0.46, 0.42))):
         cover = draw_lines(grow_tree(rng, width), view.to_pixels, SIZE)
         shade = cover[..., None] * np.array(strength, dtype=np.float32)
-        picture *= 1.0 - shade * (1.0 - 0.5 * cup[..., None])
+        picture *= 1.0 - shade * (1.0 - 0.75 * cup[..., None])
 
 
 def _camera(picture: Array, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

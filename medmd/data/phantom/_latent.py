@@ -14,9 +14,9 @@ from medmd.utils import derive_seed
 FloatArray = npt.NDArray[np.float64]
 MODALITIES = ("oct", "fundus")
 
-# Sectors of the damage map in the order of the angle at which their nerve fibres leave the disc (see _anatomy): inferior
-# outer, inferior arcuate, inferior papillomacular, then superior papillomacular, arcuate, outer. Arcuate fibres weigh
-# most in a 24-2 field.
+# Sectors of the damage map by the angle at which their nerve fibres leave the disc (see _anatomy): inferior outer,
+# inferior arcuate, inferior papillomacular, then superior papillomacular, arcuate, outer. Arcuate fibres weigh most in
+# a 24-2 field.
 SECTOR_WEIGHTS = np.array([0.15, 0.19, 0.16, 0.16, 0.19, 0.15])
 _PATTERN_SD = 0.7
 # Pearson correlation of normal scores whose rank correlation is r: 2 sin(pi r / 6).

@@ -35,8 +35,8 @@ def render_oct(eye: Eye) -> npt.NDArray[np.uint8]:
     layers = _layer_depths(x, y, eye.shown("oct"), rng)
     volume = _paint(layers, rng)
     volume *= _shadows(x, y, layers, rng)
-    volume = _instrument(volume, eye.device, rng)
-    return volume[::-1].copy() if eye.laterality == "L" else volume
+    taken = _instrument(volume, eye.device, rng)
+    return taken[::-1].copy() if eye.laterality == "L" else taken
 
 
 def _positions(rng: np.random.Generator) -> tuple[Array, Array]:

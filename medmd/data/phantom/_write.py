@@ -43,7 +43,8 @@ def claim_folder(folder: Path, arguments: Mapping[str, Any]) -> None:
             msg = f"{folder} holds a phantom cohort with other arguments ({_difference(found, arguments)}). "
             raise MedmdError(msg + "It is left untouched: name another folder, or delete this one yourself.")
         return
-    if folder.exists() and any(folder.iterdir()):
+    # A run that was killed before its first file was whole leaves only a temporary one.
+    if folder.exists() and any(not path.name.startswith(".tmp-") for path in folder.iterdir()):
         msg = f"{folder} is not empty and holds no phantom cohort. It is left untouched: name a new folder."
         raise MedmdError(msg)
     write_json(marker, arguments)
