@@ -63,7 +63,8 @@ class RandInPlaneAffined(_RandImages):
         degrees: largest angle to either side.
         shift: largest shift to either side as a share of the axis's length.
         zoom: largest change of scale to either side, e.g. 0.1 for 0.9 .. 1.1.
-        padding: what enters at the border: its nearest value (`"border"`) or `"zeros"`.
+        fill: what enters at the border: a value, e.g. that of a photograph's black surround, or None for the image's
+            own nearest one.
         allow_missing_keys: skip modalities that the item does not have.
     """
 
@@ -75,26 +76,27 @@ class RandInPlaneAffined(_RandImages):
         degrees: float = 0.0,
         shift: float = 0.0,
         zoom: float = 0.0,
-        padding: Literal["border", "zeros"] = "border",
+        fill: float | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, prob, allow_missing_keys)
-        if min(degrees, shift, zoom) < 0 or zoom >= 1 or padding not in ("border", "zeros"):
-            msg = (
-                f"RandInPlaneAffined: expected degrees, shift, zoom >= 0, zoom < 1, padding 'border' or 'zeros', "
-                f"got {degrees}, {shift}, {zoom}, {padding!r}"
-            )
+        if min(degrees, shift, zoom) < 0 or zoom >= 1:
+            msg = f"RandInPlaneAffined: expected degrees, shift, zoom >= 0 and zoom < 1, got {degrees}, {shift}, {zoom}"
             raise ValueError(msg)
         self.degrees = degrees
         self.shift = shift
         self.zoom = zoom
-        self.padding = padding
+        self.fill = fill
 
     def _change(self, image: Tensor) -> Tensor:
         rows, columns = image.shape[-2:]
         planes = image.reshape(1, -1, rows, columns)
         grid = affine_grid(self._matrix(rows / columns)[None], list(planes.shape), align_corners=False)
-        moved = grid_sample(planes, grid, mode="bilinear", padding_mode=self.padding, align_corners=False)
+        if self.fill is None:
+            moved = grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        else:
+            # torch pads with zeros only: move the fill to zero and back.
+            moved = grid_sample(planes - self.fill, grid, mode="bilinear", align_corners=False) + self.fill
         return moved.reshape(image.shape)
 
     def _matrix(self, aspect: float) -> Tensor:

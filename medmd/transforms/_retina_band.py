@@ -31,11 +31,13 @@ class RetinaBand(NamedTuple):
     found: bool
 
 
-def find_retina_band(volume: np.ndarray, *, depth_axis: int, height: int, smoothing: float = 0.02) -> RetinaBand:
-    """Find the window of `height` voxels in depth that is centred on the bright retina.
+def find_retina_band(
+    volume: np.ndarray, *, depth_axis: int, height: int, smoothing: float = 0.02, anchor: float = 0.5
+) -> RetinaBand:
+    """Find the window of `height` voxels in depth that holds the bright retina.
 
     The brightness above the scan's own background, averaged over all A-scans and smoothed, is a profile in depth; the
-    window is centred on the centre of mass of its upper half. Values are clipped at the 99th percentile first so that
+    window is laid around the centre of mass of its upper half. Values are clipped at the 99th percentile first so that
     specular reflections do not count more than tissue. Nothing is random and no layer is segmented, so tilt, a
     bowl-shaped retina or a weak signal move the window by little. A window inside the scan is preferred to one that
     pads.
@@ -45,16 +47,17 @@ def find_retina_band(volume: np.ndarray, *, depth_axis: int, height: int, smooth
         depth_axis: the axis along depth.
         height: voxels to keep along depth.
         smoothing: standard deviation of the Gaussian, as a share of the depth.
+        anchor: where in the window the centre of the band lies, 0 its first voxel, 1 its last.
 
     Returns:
         The window. `found` is False for a blank volume or one without a band; the window is then the central one.
     """
     depth = volume.shape[depth_axis]
     centre = _band_centre(_depth_profile(volume, depth_axis), smoothing * depth)
-    start = round((depth - 1) / 2 - (height - 1) / 2 if centre is None else centre - (height - 1) / 2)
-    if depth <= height:
-        start = (depth - height) // 2
-    return RetinaBand(start if depth <= height else min(max(start, 0), depth - height), height, centre is not None)
+    if centre is None or depth <= height:
+        return RetinaBand((depth - height) // 2, height, centre is not None)
+    start = round(centre - anchor * (height - 1))
+    return RetinaBand(min(max(start, 0), depth - height), height, found=True)
 
 
 class CropRetinaBandd(MapTransform, InvertibleTransform):
@@ -70,11 +73,13 @@ class CropRetinaBandd(MapTransform, InvertibleTransform):
             (1, along-scan, depth, slices).
         height: voxels to keep along depth; a shorter scan is padded on both sides.
         smoothing: standard deviation of the profile's Gaussian, as a share of the depth.
+        anchor: where in the window the centre of the band lies, 0 its first voxel, 1 its last. The default leaves more
+            room above, where a tilted retina's nerve fibre layer would be lost first; below lies the choroid.
         fill: value of padded voxels.
         allow_missing_keys: skip modalities that the item does not have.
 
     Raises:
-        ValueError: (constructor) `height` below 1.
+        ValueError: (constructor) `height` below 1, a negative axis, or `anchor` outside [0, 1].
         MedmdError: (call) a volume holds NaN or infinity or has no such axis.
     """
 
@@ -85,16 +90,21 @@ class CropRetinaBandd(MapTransform, InvertibleTransform):
         height: int,
         depth_axis: int = 1,
         smoothing: float = 0.02,
+        anchor: float = 0.6,
         fill: float = 0.0,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        if height < 1 or depth_axis < 0:
-            msg = f"CropRetinaBandd: expected height >= 1 and depth_axis >= 0, got {height} and {depth_axis}"
+        if height < 1 or depth_axis < 0 or not 0 <= anchor <= 1:
+            msg = (
+                f"CropRetinaBandd: expected height >= 1, depth_axis >= 0 and anchor in [0, 1], "
+                f"got {height}, {depth_axis} and {anchor}"
+            )
             raise ValueError(msg)
         self.height = height
         self.depth_axis = depth_axis
         self.smoothing = smoothing
+        self.anchor = anchor
         self.fill = fill
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -128,7 +138,9 @@ class CropRetinaBandd(MapTransform, InvertibleTransform):
                 f"or holds NaN or infinite values; expected a finite OCT volume."
             )
             raise MedmdError(msg)
-        return find_retina_band(array, depth_axis=self.depth_axis + 1, height=self.height, smoothing=self.smoothing)
+        return find_retina_band(
+            array, depth_axis=self.depth_axis + 1, height=self.height, smoothing=self.smoothing, anchor=self.anchor
+        )
 
 
 def _depth_profile(volume: np.ndarray, depth_axis: int) -> np.ndarray:

@@ -76,7 +76,7 @@ def test_shift_stays_within_its_limit_and_moves_all_planes_alike(seed):
 
 
 def test_rotation_equals_scipys():
-    transform = RandInPlaneAffined("a", prob=1, degrees=30, padding="zeros").set_random_state(3)
+    transform = RandInPlaneAffined("a", prob=1, degrees=30, fill=0.0).set_random_state(3)
     moved = transform({"a": blob()})["a"][0]
     middle = np.array([20, 30])
     before, after = (centre(image) - middle for image in (blob()[0], moved))
@@ -103,11 +103,12 @@ def test_no_range_no_change():
     assert torch.equal(RandShiftAxisd("a", prob=1, voxels=0)({"a": volume()})["a"], volume())
 
 
-def test_padding_decides_what_enters():
+def test_fill_decides_what_enters():
     image = torch.ones(1, 20, 20)
-    for padding, low in (("border", 1.0), ("zeros", 0.0)):
-        moved = RandInPlaneAffined("a", prob=1, shift=0.4, padding=padding).set_random_state(1)({"a": image})["a"]
+    for fill, low in ((None, 1.0), (0.0, 0.0), (-1.0, -1.0)):
+        moved = RandInPlaneAffined("a", prob=1, shift=0.4, fill=fill).set_random_state(1)({"a": image})["a"]
         assert float(moved.min()) == pytest.approx(low, abs=1e-6)
+        assert float(moved.max()) == pytest.approx(1, abs=1e-6)
 
 
 def test_axis_shift_repeats_the_border():
@@ -158,7 +159,7 @@ def test_noise_is_gaussian_and_bounded_in_strength():
         (RandIntensityd, {"gain": 2}),
         (RandIntensityd, {"per": "voxel"}),
         (RandInPlaneAffined, {"zoom": 1.0}),
-        (RandInPlaneAffined, {"padding": "reflect"}),
+        (RandInPlaneAffined, {"degrees": -5}),
     ],
 )
 def test_unusable_options_are_refused(kind, options):

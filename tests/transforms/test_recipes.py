@@ -5,6 +5,7 @@ Every test reads the files a second time with nibabel or pillow alone and says i
 
 import itertools
 import json
+import pickle
 
 import nibabel
 import numpy as np
@@ -61,6 +62,7 @@ AUGMENT = [
         "degrees": 10.0,
         "shift": 0.03,
         "zoom": 0.05,
+        "fill": -1.0,
         **MISSING,
     },
     {"_target_": "medmd.transforms.RandIntensityd", "keys": "fundus", "per": "channel", "offset": 0.05, **MISSING},
@@ -214,6 +216,15 @@ def test_the_deterministic_part_is_inverted_by_monai(eye):
     photograph = np.asarray(Image.open(eye / "fundus.png"), dtype=float).transpose(2, 0, 1)
     assert back["fundus"].shape == photograph.shape
     assert correlation(back["fundus"][:, 40:100, 40:100].numpy(), photograph[:, 40:100, 40:100]) > 0.98
+
+
+@pytest.mark.parametrize("recipe", [OCT_AND_FUNDUS + AUGMENT + PACK, DISC_AND_RNFL])
+def test_pipelines_survive_the_way_to_a_spawned_worker(eye, recipe):
+    pipeline = compose(recipe)
+    copy = pickle.loads(pickle.dumps(pipeline))  # noqa: S301 - our own object
+    data = item(eye, "L", rnfl=[1.0, 2, 3, 4, 5])
+    one, other = (each.set_random_state(3)(data) for each in (pipeline, copy))
+    assert all(torch.equal(one[key], other[key]) for key in one if key not in ("case_id", "target"))
 
 
 class Seeded(Dataset):

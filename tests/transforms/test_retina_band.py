@@ -90,6 +90,12 @@ def test_crop_and_inverse(middle, height, fill):
     assert back.applied_operations == []
 
 
+@pytest.mark.parametrize("anchor", [0.0, 0.3, 1.0])
+def test_the_anchor_is_where_the_band_lies_in_the_window(anchor):
+    cropped = CropRetinaBandd("oct", height=20, anchor=anchor)({"oct": scan(48, thickness=6, noise=1)})
+    assert abs(cropped["oct_retina_band"]["start"] + anchor * 19 - 48) <= 1
+
+
 def test_the_crop_does_not_share_memory_with_the_scan():
     volume = torch.from_numpy(scan(40))
     before = volume.clone()
@@ -107,5 +113,6 @@ def test_missing_keys_and_wrong_options():
     assert CropRetinaBandd("oct", height=4, allow_missing_keys=True)({"a": 1}) == {"a": 1}
     with pytest.raises(KeyError, match="oct"):
         CropRetinaBandd("oct", height=4)({"a": 1})
-    with pytest.raises(ValueError, match="got 0"):
-        CropRetinaBandd("oct", height=0)
+    for wrong in ({"height": 0}, {"height": 4, "depth_axis": -1}, {"height": 4, "anchor": 2.0}):
+        with pytest.raises(ValueError, match="expected height >= 1"):
+            CropRetinaBandd("oct", **wrong)
