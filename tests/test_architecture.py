@@ -17,8 +17,8 @@ ARROWS = {
     "losses": set(),
     "metrics": set(),
     "balancing": set(),
-    "engines": {"balancing", "losses", "networks", "data", "transforms", "metrics"},
-    "handlers": {"balancing", "engines", "losses", "networks", "data", "metrics"},
+    "engines": {"balancing", "losses", "networks", "metrics"},
+    "handlers": {"balancing", "engines"},
 }
 MAY_PRINT = ("medmd/cli.py", "medmd/commands/", "data_prep/", "benchmarks/")
 TOP = {"medmd", "data_prep", "benchmarks"}

@@ -231,3 +231,26 @@ def test_importing_the_data_layer_does_not_import_torch():
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'Datalists'"):
         medmd.data.Datalists  # noqa: B018
+
+
+def test_the_header_keeps_its_reference_in_one_order(tmp_path):
+    path = _write(tmp_path, _case(), reference={"b": {"y": 1, "x": [2]}, "a": 0.5})
+
+    assert load_datalist(path).header.reference == {"a": 0.5, "b": {"x": [2], "y": 1}}
+    assert path.read_text().index('"a": 0.5') < path.read_text().index('"b": {')
+
+
+def test_a_document_without_lists_or_with_a_strange_input_is_told(tmp_path):
+    path = _write(tmp_path, _case())
+    document = json.loads(path.read_text())
+    document["training"][0]["inputs"]["oct"] = {"file": "x"}
+    path.write_text(json.dumps(document))
+    with pytest.raises(
+        MedmdError, match=r"inputs\.oct \(case c0\): expected one of: string, array, null, got an object"
+    ):
+        load_datalist(path)
+
+    del document["training"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(MedmdError, match="the document: expected one of the lists training"):
+        load_datalist(path)
