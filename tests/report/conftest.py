@@ -53,6 +53,18 @@ def make_history(iterations=60, epochs=6):
     return pd.DataFrame(rows, columns=["stage", "epoch", "iteration", "name", "value"])
 
 
+@pytest.fixture(scope="module")
+def written_table():
+    """The table for module-wide fixtures; tests must not change it."""
+    return make_table()
+
+
+@pytest.fixture(scope="module")
+def written_history():
+    """The history for module-wide fixtures; tests must not change it."""
+    return make_history()
+
+
 @pytest.fixture
 def table():
     return make_table()

@@ -30,14 +30,24 @@ RUN = {
 }
 
 
-@pytest.fixture
-def run_dir(tmp_path, table, history):
-    folder = tmp_path / "run"
+def make_run(folder, table, history):
     write_predictions(folder / "predictions.csv", table)
     history.to_csv(folder / "history.csv", index=False)
     (folder / "datalist_header.json").write_text(json.dumps(HEADER))
     (folder / "run.json").write_text(json.dumps(RUN))
     return folder
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory, written_table, written_history):
+    """A run with its report, made once."""
+    folder = make_run(tmp_path_factory.mktemp("runs") / "run", written_table, written_history)
+    return folder, write_report(folder, replicates=30)
+
+
+@pytest.fixture
+def run_dir(tmp_path, table, history):
+    return make_run(tmp_path / "run", table, history)
 
 
 class Checker(HTMLParser):
@@ -56,8 +66,8 @@ class Checker(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_a_run_becomes_metrics_text_page_and_figures(run_dir, table):
-    evaluation = write_report(run_dir, replicates=30)
+def test_a_run_becomes_metrics_text_page_and_figures(reported, table):
+    run_dir, evaluation = reported
     out = run_dir / "report"
     assert sorted(path.name for path in out.iterdir()) == ["figures", "metrics.json", "report.html", "report.md"]
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(evaluation))
@@ -72,8 +82,8 @@ def test_a_run_becomes_metrics_text_page_and_figures(run_dir, table):
     assert "phantom &lt;b>" in text
 
 
-def test_the_page_is_whole_and_fetches_nothing(run_dir):
-    write_report(run_dir, replicates=30)
+def test_the_page_is_whole_and_fetches_nothing(reported):
+    run_dir, _ = reported
     page = (run_dir / "report" / "report.html").read_text()
     checker = Checker()
     checker.feed(page)
@@ -86,8 +96,8 @@ def test_the_page_is_whole_and_fetches_nothing(run_dir):
     assert "phantom &lt;b&gt;" in page
 
 
-def test_nothing_that_names_a_person_a_machine_or_a_folder(run_dir):
-    write_report(run_dir, replicates=30)
+def test_nothing_that_names_a_person_a_machine_or_a_folder(reported):
+    run_dir, _ = reported
     for name in ("report.html", "report.md", "metrics.json"):
         text = re.sub(r"base64,[^\"]*", "", (run_dir / "report" / name).read_text())
         for secret in ("someone", "workstation7", "C:\\users", str(run_dir), "secret"):
@@ -97,12 +107,12 @@ def test_nothing_that_names_a_person_a_machine_or_a_folder(run_dir):
     assert "| seed | 3 |" in text
 
 
-def test_equal_inputs_give_equal_bytes(run_dir, tmp_path):
-    for name in ("a", "b"):
-        write_report(run_dir, out_dir=tmp_path / name, replicates=30)
-    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
+def test_equal_inputs_give_equal_bytes(reported, tmp_path):
+    first = reported[0] / "report"
+    write_report(reported[0], out_dir=tmp_path, replicates=30)
+    files = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
     assert len(files) == 11
-    assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+    assert all((first / file).read_bytes() == (tmp_path / file).read_bytes() for file in files)
 
 
 def test_a_table_in_memory_and_what_is_passed_wins(table, tmp_path):
@@ -164,21 +174,20 @@ def parse(*arguments):
 
 
 def test_command_prints_the_table_and_where_the_report_is(run_dir, table, capsys, tmp_path):
-    assert command.run(parse(run_dir, "--replicates", 30)) == 0
+    (run_dir / "history.csv").unlink()
+    assert command.run(parse(run_dir, "--replicates", 30, "--split", "validation")) == 0
     printed = capsys.readouterr().out
-    assert format_table(evaluate_predictions(table, replicates=30), method="Re-M3Dr") in printed
+    expected = evaluate_predictions(table, replicates=30, split="validation")
+    assert format_table(expected, method="Re-M3Dr") in printed
     assert printed.strip().endswith(str(run_dir / "report" / "report.html"))
-    out = tmp_path / "elsewhere"
-    assert (
-        command.run(parse(run_dir / "predictions.csv", "--out", out, "--split", "validation", "--replicates", 20)) == 0
-    )
-    assert json.loads((out / "metrics.json").read_text())["split"] == "validation"
 
 
 def test_command_shows_notes(run_dir, table, capsys):
     leaking = table.assign(patient_id="p")
     write_predictions(run_dir / "predictions.csv", leaking)
-    command.run(parse(run_dir, "--replicates", 20))
+    out = run_dir / "elsewhere"
+    command.run(parse(run_dir / "predictions.csv", "--out", out, "--replicates", 20))
+    assert json.loads((out / "metrics.json").read_text())["split"] == "testing"
     assert "note: 1 patients of this split stand in another split too" in capsys.readouterr().out
 
 
