@@ -48,7 +48,7 @@ class MeanDeviationModel(PythonModel):
             items = [self._item(row, number, Path(folder)) for number, row in enumerate(table.to_dict("records"))]
             return self.predictor.predict(items)
 
-    def _item(self, row: dict[str, Any], number: int, folder: Path) -> dict[str, Any]:
+    def _item(self, row: dict[Any, Any], number: int, folder: Path) -> dict[str, Any]:
         case = str(row.get("case_id") or f"row-{number}")
         item: dict[str, Any] = {"case_id": case, "laterality": row.get("laterality")}
         for name, kind in self.predictor.inputs.items():
