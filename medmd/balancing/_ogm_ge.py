@@ -20,7 +20,7 @@ from medmd.balancing._gradients import (
     dense,
     has_graph,
 )
-from medmd.balancing._losses import Losses, add
+from medmd.balancing._losses import Losses
 
 
 class OGMGE(Balancer):
@@ -125,8 +125,8 @@ class OGMGE(Balancer):
         if self.unimodal == "all":
             add_gradients(losses.total({}), parameters.trainable, gradients)
             return
-        own = add([loss for loss in losses.unimodal.values() if loss.grad_fn is not None])
-        add_gradients(losses.fusion, parameters.trainable, gradients, retain=has_graph(own))
+        fused, own = losses.objectives({})
+        add_gradients(fused, parameters.trainable, gradients, retain=has_graph(own))
         shared = set(parameters.shared)
         places = [place for place in range(len(gradients)) if place not in shared]
         part = [gradients[place] for place in places]

@@ -130,7 +130,7 @@ class AdaptiveMarginSupConLoss(nn.Module):
         positives = self._positives(values, keys, candidates, iteration, cases=len(labels))
         without = ~positives.any(dim=1)
         found = {
-            "margin": values.new_tensor(self.margin(iteration)),
+            "margin": torch.full((), self.margin(iteration), dtype=values.dtype, device=values.device),
             "positives": positives.sum(dim=1).to(values.dtype).mean(),
             "share_without_positive": without.to(values.dtype).mean(),
         }
