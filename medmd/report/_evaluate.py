@@ -32,6 +32,8 @@ _STRATUM_STATISTICS = ("mae", "rmse", "bias", "median_ae", "within_1db", "within
 _DIFFERENCE_STATISTICS = ("mae", "rmse", "r2")
 _SIDES = {"R": "right", "L": "left"}
 _CONSTANT = "reference_constant"
+# The percentile bootstrap of a mean falls short of its coverage by about sqrt((P - 1) / P) and Student's t.
+_FEW_PATIENTS = 20
 
 
 def evaluate_predictions(
@@ -119,6 +121,9 @@ def _rows_of_split(table: pd.DataFrame, split: str) -> tuple[pd.DataFrame, list[
         raise MedmdError(msg)
     if missing:
         notes.append(f"{missing} of {len(rows)} cases have no target and are left out.")
+    patients = rows.loc[rows["target"].notna(), "patient_id"].nunique()
+    if patients < _FEW_PATIENTS:
+        notes.append(f"{patients} patients only: bootstrap intervals from fewer than {_FEW_PATIENTS} are too narrow.")
     elsewhere = set(table.loc[table["split"] != split, "patient_id"]) & set(rows["patient_id"])
     if elsewhere:
         notes.append(f"{len(elsewhere)} patients of this split stand in another split too: the result is too good.")

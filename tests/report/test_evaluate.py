@@ -121,6 +121,15 @@ def test_missing_targets_and_shared_patients_are_noted(table):
     assert notes[1].startswith("1 patients of this split stand in another split too")
 
 
+def test_few_patients_are_noted(table):
+    rows = split_of(table)
+    few = rows[rows["patient_id"].isin(rows["patient_id"].unique()[:19])]
+    assert evaluate_predictions(few, **FAST)["notes"] == [
+        "19 patients only: bootstrap intervals from fewer than 20 are too narrow."
+    ]
+    assert evaluate_predictions(rows, **FAST)["notes"] == []
+
+
 def test_one_case_is_undefined_not_zero(table):
     one = split_of(table).iloc[:1].drop(columns="laterality")
     found = evaluate_predictions(one, **FAST)
