@@ -114,7 +114,8 @@ def _naming(item: Mapping[str, Any]) -> Iterator[None]:
 
 def _named(item: Mapping[str, Any], error: Exception) -> MedmdError:
     root: BaseException = error
-    while root.__cause__ is not None:
+    # Our own errors already say in one line what is wrong; what lies beneath them would not.
+    while root.__cause__ is not None and not isinstance(root, MedmdError):
         root = root.__cause__
     frame = traceback.extract_tb(root.__traceback__)[-1]
     place = f"{PurePath(frame.filename).name}:{frame.lineno}"

@@ -22,8 +22,8 @@ def target_statistics(
         path: the datalist.
         split: the list to describe; the training list, unless only a description is wanted.
         tail_threshold: targets below it are the long-tailed distribution's tail. By default -8 dB when the target is
-            `md` in dB (the bound used for severe fields in "Yin et al., Re-M3Dr"'s setting), otherwise the 20th
-            percentile of the targets.
+            `md` in dB (a quarter of the eyes of UWHVF lie below it), otherwise the 20th percentile of the
+            targets.
 
     Returns:
         `mean`, `std` and `variance` (population, so that MSE / (1 - R2) on this split equals `variance`), `count`
