@@ -52,7 +52,7 @@ def clinic_quantiles(probabilities: npt.ArrayLike, *, tail: float = 1.0) -> Floa
     Args:
         probabilities: in [0, 1], any shape.
         tail: length of the tail of damaged eyes. 1 is the clinic's; 0 mirrors the short upper half, so that no tail is
-            left; in between and beyond, the distance from the median is (1 - tail) * mirrored + tail * clinic.
+            left. The distance of the lower half from the median is max(0, 1 - tail) * mirrored + tail * clinic.
     """
     from scipy.interpolate import PchipInterpolator
 
@@ -61,7 +61,7 @@ def clinic_quantiles(probabilities: npt.ArrayLike, *, tail: float = 1.0) -> Floa
     score = _normal_scores(probabilities)
     median = clinic(0.0)
     lower = np.minimum(score, 0.0)
-    distance = (1.0 - tail) * (clinic(-lower) - median) + tail * (median - clinic(lower))
+    distance = max(0.0, 1.0 - tail) * (clinic(-lower) - median) + tail * (median - clinic(lower))
     return np.where(score < 0.0, _bend(median - distance), clinic(score))
 
 

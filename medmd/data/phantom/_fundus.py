@@ -83,11 +83,11 @@ def _look(rng: np.random.Generator) -> _View:
 
 def _retina(view: _View, shown: npt.NDArray, rng: np.random.Generator) -> Array:
     """Pigmented ground with choroid, macula and the bright streaks of the nerve fibres; (144, 144, 3)."""
-    pigment = np.exp(rng.normal(0.0, 0.08) + rng.normal(0.0, (0.05, 0.09, 0.12)))
+    pigment = np.exp(rng.normal(0.0, 0.08) + rng.normal(0.0, (0.05, 0.07, 0.10)))
     ground = _RETINA * pigment
-    texture = 0.07 * _smooth_noise(rng, 22) + 0.05 * _smooth_noise(rng, 9)
+    texture = 0.05 * _smooth_noise(rng, 26) + 0.04 * _smooth_noise(rng, 9)
     macula = np.exp(-(view.x**2 + view.y**2) / (2 * 0.75**2))
-    shade = (1.0 + texture) * (1.0 - rng.uniform(0.22, 0.38) * macula)
+    shade = (1.0 + texture) * (1.0 - rng.uniform(0.25, 0.42) * macula)
     picture = (ground * shade[..., None]).astype(np.float32)
     angle = fibre_angle(view.x, view.y)
     left = 1.0 - lost_share(sector_map(angle, shown))
