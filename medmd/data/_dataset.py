@@ -14,14 +14,13 @@ from monai.data import CacheDataset
 
 from medmd.utils import MedmdError, derive_seed, progress
 
-Key = tuple[str, int, int]
-
 
 class CaseDataset(CacheDataset):
     """Cases, their deterministic transforms computed once, their random transforms seeded case by case.
 
-    The seed of the random transforms is drawn from (seed, stage, epoch, index), so that 0, 1 or many workers, and a run
-    that was stopped and resumed, give equal batches, bit for bit. Randomness must come from MONAI's `Randomizable`
+    The seed of the random transforms is drawn from (seed, stage, epoch, index), and from the number of the view where a
+    case comes in several, so that 0, 1 or many workers, and a run that was stopped and resumed, give equal batches, bit
+    for bit. Randomness must come from MONAI's `Randomizable`
     (as in all of MONAI's `Rand…` transforms), whose state can be set. Use it with `SeededSampler` and
     `monai.data.DataLoader`.
 
@@ -54,8 +53,9 @@ class CaseDataset(CacheDataset):
         """One item.
 
         Args:
-            index: a position, which stands for stage "" and epoch 0, or (stage, epoch, position) as `SeededSampler`
-                yields it. A slice or a list of positions gives a `Subset`.
+            index: a position, which stands for stage "" and epoch 0, or (stage, epoch, position) or
+                (stage, epoch, position, view) as `SeededSampler` yields it. A slice or a list of positions gives a
+                `Subset`.
         """
         if isinstance(index, tuple):
             return self._draw(*index)
@@ -63,12 +63,12 @@ class CaseDataset(CacheDataset):
             return super().__getitem__(index)
         return self._draw("", 0, int(index))
 
-    def _draw(self, stage: str, epoch: int, index: int) -> Any:
+    def _draw(self, stage: str, epoch: int, index: int, *view: int) -> Any:
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             msg = f"index: expected below {len(self)}, got {index}."
             raise IndexError(msg)
-        self.transform.set_random_state(seed=derive_seed(self.seed, stage, epoch, position))
+        self.transform.set_random_state(seed=derive_seed(self.seed, stage, epoch, position, *view))
         return self._transform(position)
 
     def _transform(self, index: int) -> Any:

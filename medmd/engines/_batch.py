@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -44,8 +45,9 @@ class ModalityBatch:
 
     def split(self, parts: int) -> Iterator[ModalityBatch]:
         """Cut into at most `parts` micro-batches of nearly equal size, in order."""
-        for rows in torch.arange(len(self)).chunk(parts):
-            start, stop = int(rows[0]), int(rows[-1]) + 1
+        parts = min(parts, len(self))
+        edges = [len(self) * part // parts for part in range(parts + 1)]
+        for start, stop in pairwise(edges):
             present = None if self.present is None else self.present[start:stop]
             inputs = {name: value[start:stop] for name, value in self.inputs.items()}
             yield ModalityBatch(
@@ -53,8 +55,43 @@ class ModalityBatch:
                 present=present,
                 target=self.target[start:stop],
                 case_ids=self.case_ids[start:stop],
-                rows=_rows(present, list(inputs)),
+                rows=_rows(present, list(inputs), self.target.device),
             )
+
+    def count(self, modality: str) -> int:
+        """In how many rows `modality` is present."""
+        rows = self.rows[modality]
+        return len(self) if rows is None else len(rows)
+
+    def views_of(self, modality: str, views: int) -> Tensor:
+        """Where the views of each case stand among the rows of `of(modality)`.
+
+        Args:
+            modality: the input that is asked for.
+            views: how many adjacent rows show one case.
+
+        Returns:
+            (views, n) positions; column by column a case. A case is left out unless all its views have the modality.
+
+        Raises:
+            MedmdError: neighbouring rows are not views of one case.
+        """
+        self._check_views(views)
+        rows, device = self.rows[modality], self.target.device
+        if rows is None or self.present is None:
+            return torch.arange(len(self), device=device).reshape(-1, views).T
+        there = self.present[:, list(self.inputs).index(modality)]
+        position = (there.cumsum(0) - 1).reshape(-1, views)
+        return position[there.reshape(-1, views).all(dim=1)].T.to(device)
+
+    def _check_views(self, views: int) -> None:
+        groups = [set(self.case_ids[start : start + views]) for start in range(0, len(self), views)]
+        if len(self) % views or any(len(group) > 1 for group in groups):
+            msg = (
+                f"views: expected batches of {views} neighbouring rows of each case, got cases {self.case_ids}. Give "
+                f"the stage's SeededSampler views={views} and a batch_size that is a multiple of it."
+            )
+            raise MedmdError(msg)
 
 
 class PrepareModalities(PrepareBatch):
@@ -77,7 +114,7 @@ class PrepareModalities(PrepareBatch):
         """Move the batch to `device`.
 
         Raises:
-            MedmdError: a modality is not in the batch.
+            MedmdError: a modality is not in the batch, or `present` has another number of columns.
         """
         missing = [name for name in self.modalities if name not in batchdata]
         if missing:
@@ -91,6 +128,12 @@ class PrepareModalities(PrepareBatch):
             return torch.as_tensor(value).to(device=device, non_blocking=non_blocking, **kwargs)
 
         present = batchdata["present"]
+        if present.shape[1:] != (len(self.modalities),):
+            msg = (
+                f"present: expected one column for each of {list(self.modalities)}, got shape {tuple(present.shape)}. "
+                "The keys of PackInputsd must be the modalities of the network, in its order."
+            )
+            raise MedmdError(msg)
         complete = bool(present.all())
         return ModalityBatch(
             inputs={name: move(batchdata[name]) for name in self.modalities},
@@ -102,9 +145,8 @@ class PrepareModalities(PrepareBatch):
 
 
 def _rows(
-    present: Tensor | None, modalities: tuple[str, ...] | list[str], device: str | torch.device | None = None
+    present: Tensor | None, modalities: tuple[str, ...] | list[str], device: str | torch.device | None
 ) -> dict[str, Tensor | None]:
     if present is None:
         return dict.fromkeys(modalities)
-    found = {name: present[:, column].nonzero().flatten() for column, name in enumerate(modalities)}
-    return {name: rows if device is None else rows.to(device) for name, rows in found.items()}
+    return {name: present[:, column].nonzero().flatten().to(device) for column, name in enumerate(modalities)}

@@ -12,7 +12,7 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
 from medmd.engines._batch import ModalityBatch, PrepareModalities
-from medmd.engines._precision import autocast
+from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
 from medmd.networks import Projector
 from medmd.utils import MedmdError, derive_seed
@@ -29,6 +29,10 @@ class ContrastiveTrainer(SupervisedTrainer):
     the regression loss always sees the target's own unit. The iteration that the margin's schedule counts is the
     optimizer's.
 
+    With `views=2` each case comes twice in a batch, augmented differently, so that every anchor has a positive, which
+    in a batch of 8 two thirds of the eyes in the tail would not have. The regression loss then takes all rows. It needs
+    `SeededSampler(…, views=2)` and a batch size that is a multiple of 2.
+
     Args:
         device: where to train.
         max_epochs: passes over the data.
@@ -41,6 +45,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         contrastive_weight: lambda, at least 0. With 0 the stage is plain unimodal regression of the same length.
         target_statistics: `mean`, `std` and `tail_threshold` of the training targets.
         label_space: `"zscore"`, or `"target"` for the target's own unit (the paper's text read literally).
+        views: how many neighbouring rows of a batch show one case.
         modalities: which to train; all by default.
         scheduler: factory, `scheduler(optimizer)`, or one a modality, stepped after every iteration; or `None`.
         projector_features: width D of the contrastive space.
@@ -49,11 +54,14 @@ class ContrastiveTrainer(SupervisedTrainer):
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.
 
-    `state.output` holds `loss` (0-d, summed over modalities), `pred` (B,) of the first modality trained, `label` (B,)
-    and `logs`, a dictionary `<modality>/<name>` of 0-d tensors on the device.
+    `state.output` holds `loss` (0-d, summed over modalities), `pred` and `label` (n,) of the n rows that have the first
+    modality still trained, and `logs`, a dictionary `<modality>/<name>` of 0-d tensors on the device.
+
+    Raises:
+        MedmdError: an argument is outside its range.
     """
 
-    network: nn.Module
+    network: Any
 
     def __init__(
         self,
@@ -68,6 +76,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         target_statistics: dict[str, float],
         contrastive_weight: float = 0.5,
         label_space: str = "zscore",
+        views: int = 1,
         modalities: Sequence[str] | None = None,
         scheduler: Any = None,
         projector_features: int = 128,
@@ -76,9 +85,11 @@ class ContrastiveTrainer(SupervisedTrainer):
         train_handlers: Sequence | None = None,
         **options: Any,
     ) -> None:
-        _check(contrastive_weight, label_space)
+        _check(contrastive_weight, label_space, views)
+        check_precision(device, autocast_dtype, options)
         self.contrastive_weight = contrastive_weight
         self.label_space = label_space
+        self.views = views
         self.statistics = dict(target_statistics)
         self.autocast_dtype = autocast_dtype
         self.gradient_clip = gradient_clip
@@ -95,7 +106,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
         options.setdefault("decollate", False)
         super().__init__(
-            device=device,  # type: ignore[arg-type]
+            device=device,
             max_epochs=max_epochs,
             train_data_loader=train_data_loader,
             network=network,
@@ -115,29 +126,33 @@ class ContrastiveTrainer(SupervisedTrainer):
         self.network.train()
         seed = torch.initial_seed()
         logs: dict[str, Tensor] = {}
-        total, shown = batch.target.new_zeros(()), batch.target
-        for position, track in enumerate(self.tracks.active):
+        shown: list[tuple[Tensor, Tensor]] = []
+        losses: list[Tensor] = []
+        for track in self.tracks.active:
             # Each modality draws from its own stream, so that one that has stopped does not shift another's dropout.
             torch.manual_seed(derive_seed(seed, track.name))
-            loss, prediction, own = self._train(track, batch)
-            total = total + loss
-            shown = prediction if position == 0 else shown
+            image, target = batch.of(track.name)
+            loss, prediction, own = self._train(track, batch, image, target)
+            losses.append(loss)
+            shown.append((prediction, target))
             logs.update({f"{track.name}/{name}": value for name, value in own.items()})
+        prediction, target = shown[0]
+        self.state.output = {"loss": torch.stack(losses).sum(), "pred": prediction, "label": target, "logs": logs}
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
-        self.state.output = {"loss": total, "pred": shown, "label": batch.target, "logs": logs}
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return self.state.output
 
-    def _train(self, track: ModalityTrack, batch: ModalityBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        image, target = batch.of(track.name)
+    def _train(
+        self, track: ModalityTrack, batch: ModalityBatch, image: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         if len(target) == 0:
             return target.new_zeros(()), target, {}
         with autocast(target.device, self.autocast_dtype):
-            prediction, features = self.network.forward_unimodal(track.name, image)  # type: ignore[operator]
+            prediction, features = self.network.forward_unimodal(track.name, image)
             projected = track.projector(features)
-        prediction = prediction.float()
+        prediction = upcast(prediction)
         regression = self.loss_function(prediction, target)
-        contrastive, logs = self._contrast(track, projected.float(), target, prediction)
+        contrastive, logs = self._contrast(track, batch, upcast(projected), target, prediction.detach())
         loss = regression + self.contrastive_weight * contrastive
         track.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -150,18 +165,24 @@ class ContrastiveTrainer(SupervisedTrainer):
         return loss.detach(), prediction.detach(), logs
 
     def _contrast(
-        self, track: ModalityTrack, projected: Tensor, target: Tensor, prediction: Tensor
+        self, track: ModalityTrack, batch: ModalityBatch, projected: Tensor, target: Tensor, prediction: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         if self.contrastive_weight == 0:
             return target.new_zeros(()), {}
+        further = None
+        if self.views > 1:
+            places = batch.views_of(track.name, self.views)
+            if not places.numel():
+                return target.new_zeros(()), {}
+            further = projected[places[1:]]
+            projected, target, prediction = projected[places[0]], target[places[0]], prediction[places[0]]
         labels, iteration = self._labels(target), self.state.iteration - 1
         loss: Any = track.contrastive_loss
         logs: dict[str, Tensor] = {}
         if hasattr(loss, "statistics"):
-            logs.update(loss.statistics(labels, iteration, tail=target < self.statistics["tail_threshold"]))
-        if hasattr(loss, "margin"):
-            logs["margin"] = target.new_tensor(loss.margin(iteration))
-        value = loss(projected, labels, iteration, predictions=self._labels(prediction.detach()))
+            tail = target < self.statistics["tail_threshold"]
+            logs.update(loss.statistics(labels, iteration, tail=tail, views=self.views - 1))
+        value = loss(projected, labels, iteration, predictions=self._labels(prediction), views=further)
         return value, logs
 
     def _labels(self, target: Tensor) -> Tensor:
@@ -174,7 +195,10 @@ def _projector(in_features: int, *, out_features: int) -> nn.Module:
     return Projector(in_features=in_features, out_features=out_features)
 
 
-def _check(contrastive_weight: float, label_space: str) -> None:
+def _check(contrastive_weight: float, label_space: str, views: int) -> None:
+    if views < 1:
+        msg = f"pretrain#trainer#views must be at least 1, got {views}."
+        raise MedmdError(msg)
     if contrastive_weight < 0:
         msg = f"pretrain#trainer#contrastive_weight must be at least 0, got {contrastive_weight}."
         raise MedmdError(msg)

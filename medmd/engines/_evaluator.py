@@ -36,7 +36,7 @@ class RegressionEvaluator(SupervisedEvaluator):
         table: after a run, one row a case: `case_id`, `target`, `fusion`, and one column a modality, NaN where absent.
     """
 
-    network: nn.Module
+    network: Any
 
     def __init__(
         self,
@@ -54,14 +54,15 @@ class RegressionEvaluator(SupervisedEvaluator):
         options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
         options.setdefault("decollate", False)
         super().__init__(
-            device=device,  # type: ignore[arg-type]
+            device=device,
             val_data_loader=val_data_loader,
             network=network,
-            val_handlers=val_handlers,
             **options,
         )
         self.add_event_handler(Events.EPOCH_STARTED, lambda _: self._rows.clear())
         self.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self._finish())
+        # After the metrics are there: Ignite calls in the order of registration.
+        self._register_handlers(val_handlers or [])
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
@@ -76,7 +77,7 @@ class RegressionEvaluator(SupervisedEvaluator):
 
     @property
     def _modalities(self) -> tuple[str, ...]:
-        return tuple(self.network.modalities)  # type: ignore[arg-type]
+        return tuple(self.network.modalities)
 
     def _finish(self) -> None:
         values = torch.cat([rows for _, rows in self._rows]).cpu().double().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 from medmd.balancing import Balancer, Losses
 from medmd.engines._batch import ModalityBatch, PrepareModalities
-from medmd.engines._precision import autocast
+from medmd.engines._precision import autocast, check_precision, upcast
+from medmd.losses import RegressionLoss
+from medmd.networks import Predictions
 from medmd.utils import MedmdError
 
 
@@ -35,15 +38,20 @@ class FusionTrainer(SupervisedTrainer):
         scheduler: stepped after every iteration, or `None`.
         autocast_dtype: `None` or `"bfloat16"` for the main forward; losses and probes stay float32.
         gradient_clip: largest global norm of the gradient after balancing, or `None`.
-        micro_batches: cut each batch into this many parts that are forwarded one after another; the losses are weighted
-            by their share of the rows, and the balancer sees the accumulated gradients.
+        micro_batches: cut each batch into this many parts that are forwarded one after another; each objective's loss
+            is weighted by the part's share of the rows that have it, and the balancer sees the accumulated gradients.
+        tail_threshold: target below which a case belongs to the distribution's tail. With it the balancer also gets
+            each case's contribution to the total loss and which cases are in the tail (methods that treat them apart).
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.
 
     `state.output` holds `loss` (0-d), `pred` (B,), `label` (B,) and `logs`, a dictionary of 0-d tensors on the device.
+
+    Raises:
+        MedmdError: an argument is outside its range, or `tail_threshold` with a loss that has no contributions.
     """
 
-    network: nn.Module
+    network: Any
 
     def __init__(
         self,
@@ -59,12 +67,16 @@ class FusionTrainer(SupervisedTrainer):
         autocast_dtype: str | None = None,
         gradient_clip: float | None = None,
         micro_batches: int = 1,
+        tail_threshold: float | None = None,
         train_handlers: Sequence | None = None,
         **options: Any,
     ) -> None:
         if micro_batches < 1:
             msg = f"train#trainer#micro_batches must be at least 1, got {micro_batches}."
             raise MedmdError(msg)
+        check_precision(device, autocast_dtype, options)
+        self.measure = loss_function if tail_threshold is None else _contributions(loss_function)
+        self.tail_threshold = tail_threshold
         self.balancer = balancer
         self.scheduler = scheduler
         self.autocast_dtype = autocast_dtype
@@ -73,7 +85,7 @@ class FusionTrainer(SupervisedTrainer):
         options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
         options.setdefault("decollate", False)
         super().__init__(
-            device=device,  # type: ignore[arg-type]
+            device=device,
             max_epochs=max_epochs,
             train_data_loader=train_data_loader,
             network=network,
@@ -91,16 +103,19 @@ class FusionTrainer(SupervisedTrainer):
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         self.network.train()
-        parts = [_Objectives(self, part, len(part) / len(batch)) for part in batch.split(self.micro_batches)]
-        logs = self.balancer.backward(self.network, *parts)
+        parts = [_Objectives(self, part, batch) for part in batch.split(self.micro_batches)]
+        # Around the balancer, not in the closures: so it knows that its first losses are narrow, and probes without.
+        with autocast(batch.target.device, self.autocast_dtype):
+            logs = self.balancer.backward(self.network, *parts)
+        prediction = torch.cat([part.prediction for part in parts if part.prediction is not None])
+        self.state.output = {"loss": logs["loss"], "pred": prediction, "label": batch.target, "logs": logs}
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
         if self.gradient_clip is not None:
-            logs["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
+            logs["gradient_norm_unclipped"] = norm
         self._step(logs.pop("update_scale", None))
         if self.scheduler is not None:
             self.scheduler.step()
-        prediction = torch.cat([part.prediction for part in parts if part.prediction is not None])
-        self.state.output = {"loss": logs["loss"], "pred": prediction, "label": batch.target, "logs": logs}
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return self.state.output
 
@@ -114,7 +129,7 @@ class FusionTrainer(SupervisedTrainer):
         if scale is None:
             self.optimizer.step()
             return
-        shared = self.network.shared_parameters()  # type: ignore[operator]
+        shared = self.network.shared_parameters()
         before = [parameter.detach().clone() for parameter in shared]
         self.optimizer.step()
         for parameter, old in zip(shared, before, strict=True):
@@ -124,27 +139,59 @@ class FusionTrainer(SupervisedTrainer):
 class _Objectives:
     """A closure for the balancer: one forward of one micro-batch, as the losses of its objectives."""
 
-    def __init__(self, trainer: FusionTrainer, batch: ModalityBatch, share: float) -> None:
+    def __init__(self, trainer: FusionTrainer, batch: ModalityBatch, whole: ModalityBatch) -> None:
         self.trainer = trainer
         self.batch = batch
-        self.share = share
+        self.share = len(batch) / len(whole)
+        self.shares = {name: batch.count(name) / max(1, whole.count(name)) for name in batch.inputs}
         self.prediction: Tensor | None = None
 
     def __call__(self) -> Losses:
-        trainer, batch = self.trainer, self.batch
-        with autocast(batch.target.device, trainer.autocast_dtype if self.prediction is None else None):
-            predictions = trainer.network(batch.inputs, batch.present)
+        predictions = self.trainer.network(self.batch.inputs, self.batch.present)
         if self.prediction is None:
             # A balancer may call again at perturbed weights: the prediction of the run is that of the first call.
-            self.prediction = predictions.fusion.detach().float()
-        loss = trainer.loss_function
-        unimodal, scores = {}, {}
-        for name, prediction in predictions.unimodal.items():
-            rows = batch.rows[name]
-            found = prediction if rows is None else prediction[rows]
-            target = batch.target if rows is None else batch.target[rows]
-            unimodal[name] = self.share * loss(found.float(), target) if len(found) else prediction.new_zeros(())
-            scores[name] = (found.detach().float() - target).abs().mean()
-        return Losses(
-            fusion=self.share * loss(predictions.fusion.float(), batch.target), unimodal=unimodal, scores=scores
+            self.prediction = upcast(predictions.fusion.detach())
+        with torch.autocast(self.batch.target.device.type, enabled=False):
+            return self._losses(predictions)
+
+    def _losses(self, predictions: Predictions) -> Losses:
+        target, threshold = self.batch.target, self.trainer.tail_threshold
+        fusion = self.share * self.trainer.measure(upcast(predictions.fusion), target)
+        unimodal, scores, per_sample = {}, {}, fusion
+        for name in self.batch.inputs:
+            loss, scores[name] = self._unimodal(name, predictions.unimodal[name])
+            unimodal[name] = loss.sum()
+            if threshold is not None:
+                per_sample = per_sample + self._spread(name, loss)
+        if threshold is None:
+            return Losses(fusion=fusion, unimodal=unimodal, scores=scores)
+        return Losses(fusion.sum(), unimodal, scores, per_sample=per_sample, tail=target < threshold)
+
+    def _unimodal(self, name: str, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss, or contributions, of the rows that have the modality, and their mean absolute error."""
+        rows = self.batch.rows[name]
+        found = upcast(prediction if rows is None else prediction[rows])
+        target = self.batch.target if rows is None else self.batch.target[rows]
+        error = (found.detach() - target).abs().mean()
+        if not len(found):
+            return found.new_zeros(()), error
+        return self.shares[name] * self.trainer.measure(found, target), error
+
+    def _spread(self, name: str, contributions: Tensor) -> Tensor:
+        """Contributions of the rows that have the modality as (B,), 0 for the others."""
+        rows = self.batch.rows[name]
+        if rows is None or not len(rows):
+            return contributions
+        return contributions.new_zeros(len(self.batch)).index_add(0, rows, contributions)
+
+
+def _contributions(loss: Any) -> Any:
+    if not isinstance(loss, RegressionLoss):
+        msg = (
+            "train#trainer#tail_threshold: expected a regression loss of medmd.losses, whose contributions of single "
+            f"cases sum to the loss; got {type(loss).__name__}."
         )
+        raise MedmdError(msg)
+    unreduced = copy.copy(loss)
+    unreduced.reduction = "none"
+    return unreduced

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import Tensor
 
 from medmd.utils import MedmdError
 
@@ -27,4 +28,22 @@ def autocast(device: torch.device, dtype: str | None) -> AbstractContextManager[
     if dtype not in _DTYPES:
         msg = f"autocast_dtype must be null or one of {sorted(_DTYPES)}, got {dtype!r}."
         raise MedmdError(msg)
-    return torch.autocast(device.type, dtype=_DTYPES[dtype])
+    # Without the cache of narrowed weights: a method that moves the weights and forwards again would meet the old ones.
+    return torch.autocast(device.type, dtype=_DTYPES[dtype], cache_enabled=False)
+
+
+def upcast(values: Tensor) -> Tensor:
+    """Half precision becomes float32; what is wider stays as it is."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+def check_precision(device: str | torch.device, dtype: str | None, options: dict[str, object]) -> None:
+    """Refuse a precision that a trainer would ignore, before anything is computed.
+
+    Raises:
+        MedmdError: an unknown `autocast_dtype`, or MONAI's `amp`, which needs a loss scaler and does nothing on a CPU.
+    """
+    autocast(torch.device(device), dtype)
+    if options.get("amp"):
+        msg = 'trainer#amp: expected it to be left out, got True. Set autocast_dtype to "bfloat16" instead.'
+        raise MedmdError(msg)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from medmd.utils import MedmdError
+
 Factory = Callable[[Any], Any]
 
 
@@ -79,14 +81,18 @@ class ModalityTracks:
         scheduler: Factory | dict[str, Factory] | None,
         device: torch.device,
     ) -> ModalityTracks:
-        """One track a modality; `optimizer` and `scheduler` are factories, shared or one a modality."""
+        """One track a modality; `optimizer` and `scheduler` are factories, shared or one a modality.
+
+        Raises:
+            MedmdError: a dictionary of factories lacks a modality.
+        """
         tracks = []
         for name in modalities:
             encoder, head = network.encoders[name], network.unimodal_heads[name]
             own = projector(encoder.out_features).to(device)
             parameters = [p for module in (encoder, head, own) for p in module.parameters()]
-            used = _for(optimizer, name)(parameters)
-            schedule = _for(scheduler, name)
+            used = _for(optimizer, name, "optimizer")(parameters)
+            schedule = _for(scheduler, name, "scheduler")
             tracks.append(
                 ModalityTrack(
                     name=name,
@@ -121,5 +127,10 @@ class ModalityTracks:
             track.load_state_dict(state[track.name])
 
 
-def _for(factory: Any, name: str) -> Any:
-    return factory[name] if isinstance(factory, dict) else factory
+def _for(factory: Any, name: str, key: str) -> Any:
+    if not isinstance(factory, dict):
+        return factory
+    if name not in factory:
+        msg = f"pretrain#trainer#{key}: expected one for each modality, got {sorted(factory)} without {name!r}."
+        raise MedmdError(msg)
+    return factory[name]

@@ -20,3 +20,5 @@ __all__ = [
     "TrackMLflow",
     "silence_telemetry",
 ]
+
+silence_telemetry()

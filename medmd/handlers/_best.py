@@ -9,11 +9,14 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
+from medmd.handlers._fresh import FreshMetrics
+from medmd.utils import MedmdError
+
 _LOGGER = logging.getLogger(__name__)
 
 
 class _BestState:
-    """The lowest value seen, the epoch and weights that gave it, and for how many epochs nothing was better."""
+    """The lowest value seen, the epoch and weights that gave it, and for how many nothing was better."""
 
     def __init__(self) -> None:
         self.value = float("inf")
@@ -55,7 +58,7 @@ class KeepBest:
         evaluator: engine whose `state.metrics` holds `monitor` after each epoch of the trainer.
         network: whose weights are kept; at the end of the stage it holds the best ones.
         monitor: name of a metric, lower is better.
-        patience: epochs without a better value before the stage ends; `None` never ends it.
+        patience: validations without a better value before the stage ends; `None` never ends it.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class KeepBest:
         self.monitor = monitor
         self.patience = patience
         self.best = _BestState()
+        self._fresh = FreshMetrics(evaluator)
 
     def attach(self, engine: Engine) -> None:
         """Register on the trainer, after the handler that runs the evaluator."""
@@ -78,8 +82,10 @@ class KeepBest:
         engine.add_event_handler(Events.COMPLETED, lambda _: self.best.restore(self.network))
 
     def _after_epoch(self, engine: Engine) -> None:
-        value = self.evaluator.state.metrics.get(self.monitor, float("nan"))
-        self.best.update(value, engine.state.epoch, self.network)
+        metrics = self._fresh.take()
+        if metrics is None:
+            return
+        self.best.update(_value(metrics, self.monitor), engine.state.epoch, self.network)
         if self.patience is not None and self.best.waited >= self.patience:
             _LOGGER.info("No better %s since epoch %d: the stage ends early.", self.monitor, self.best.epoch)
             engine.terminate()
@@ -101,7 +107,7 @@ class KeepBestOfEach:
 
     Args:
         evaluator: engine whose `state.metrics` holds `val_<modality>_mse` after each epoch.
-        patience: epochs without a better value before a modality stops; `None` never stops it.
+        patience: validations without a better value before a modality stops; `None` never stops it.
         metric: which of the modality's metrics, lower is better.
     """
 
@@ -109,6 +115,7 @@ class KeepBestOfEach:
         self.evaluator = evaluator
         self.patience = patience
         self.metric = metric
+        self._fresh = FreshMetrics(evaluator)
         self.best: dict[str, _BestState] = {}
         self._modules: dict[str, nn.Module] = {}
 
@@ -120,9 +127,12 @@ class KeepBestOfEach:
         engine.add_event_handler(Events.COMPLETED, lambda _: self.restore())
 
     def _after_epoch(self, engine: Any) -> None:
+        metrics = self._fresh.take()
+        if metrics is None:
+            return
         for track in engine.tracks.active:
             best = self.best[track.name]
-            value = self.evaluator.state.metrics.get(f"val_{track.name}_{self.metric}", float("nan"))
+            value = _value(metrics, f"val_{track.name}_{self.metric}")
             best.update(value, engine.state.epoch, self._modules[track.name])
             if self.patience is not None and best.waited >= self.patience:
                 track.active = False
@@ -146,3 +156,13 @@ class KeepBestOfEach:
         """Put back what `state_dict` gave."""
         for name, best in self.best.items():
             best.load_state_dict(state[name])
+
+
+def _value(metrics: dict[str, float], name: str) -> float:
+    if name not in metrics:
+        msg = (
+            f"Validation has no metric {name!r}, it has {sorted(metrics)}. At least two validation cases with a target "
+            "must hold the modality; a network without the modality has no such metric."
+        )
+        raise MedmdError(msg)
+    return metrics[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,25 @@ _NAME = re.compile(r"^checkpoint-(\d{8})\.pt$")
 class Checkpoint:
     """Saves a stage at the end of every epoch, and puts it back when the stage starts again.
 
+    A stage that early stopping has ended stays ended; one that reached `max_epochs` can be given more of them. What the
+    network holds after the stage (the best weights) is not in the file's weights, which are the last, but among its
+    objects.
+
     A checkpoint holds what the trainer names in `checkpointables()` (weights, optimizer, schedule, balancer or
     tracks), the objects given here (history, best weights, tracking), and the counters. It is written to a temporary
-    file, flushed and renamed, holds nothing but tensors, numbers and texts, and is read with `weights_only=True`.
+    file, flushed and renamed, holds nothing but tensors, numbers and texts, and is read with `weights_only=True` after
+    its checksums were compared. A file that does not pass gets another name, and the one before it is used.
 
     Args:
-        folder: of this stage's checkpoints; only files that this handler names are ever removed from it.
+        folder: of this stage's checkpoints; only files that this handler wrote are ever removed from it.
         objects: further objects with `state_dict` and `load_state_dict`, by name.
         fingerprint: identifies configuration and data; a checkpoint with another one is refused.
         keep: how many of the newest checkpoints stay.
         every: iterations between checkpoints inside an epoch; 0 saves at the end of an epoch only.
-        resume: whether to look for a checkpoint at the start.
+        resume: whether to look for a checkpoint at the start. `False` moves a folder that holds some aside.
+
+    Raises:
+        MedmdError: (at the start) the newest checkpoint belongs to another configuration or other data.
     """
 
     def __init__(
@@ -48,13 +57,11 @@ class Checkpoint:
         self.keep = max(1, keep)
         self.every = every
         self.resume = resume
-        self._finished = False
 
     def attach(self, engine: Engine) -> None:
         """Register on the trainer as its last handler, so that what is saved includes the work of the others."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
         if self.every:
             engine.add_event_handler(Events.ITERATION_COMPLETED(every=self.every), self._save_inside)
 
@@ -64,7 +71,9 @@ class Checkpoint:
         return sorted(found, key=lambda path: path.name)
 
     def _start(self, engine: Any) -> None:
-        state = self._newest() if self.resume else None
+        if not self.resume:
+            self._move_aside()
+        state = self._newest()
         if state is None:
             return
         for name, item in self._items(engine).items():
@@ -73,16 +82,24 @@ class Checkpoint:
         engine.state.epoch = state["epoch"]
         _LOGGER.info("%s: continues after epoch %d, step %d.", self.folder.name, state["epoch"], state["iteration"])
         if state["finished"]:
-            self._finished = True
             engine.terminate()
+
+    def _move_aside(self) -> None:
+        if not self.files():
+            return
+        number = 1
+        while self.folder.with_name(f"{self.folder.name}.{number}").exists():
+            number += 1
+        self.folder.rename(self.folder.with_name(f"{self.folder.name}.{number}"))
 
     def _newest(self) -> dict[str, Any] | None:
         for path in reversed(self.files()):
-            try:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-            except (RuntimeError, EOFError, OSError, ValueError) as error:
-                _LOGGER.warning("%s cannot be read (%s); the one before it is used.", path.name, type(error).__name__)
+            if not _is_whole(path):
+                _LOGGER.warning("%s is damaged; the one before it is used, if there is one.", path.name)
+                # Under its name it would count as the newest, and a good one would be removed in its place.
+                path.replace(path.with_name(f"{path.name}.damaged"))
                 continue
+            state = torch.load(path, map_location="cpu", weights_only=True)
             if state["fingerprint"] != self.fingerprint:
                 msg = (
                     f"{path} belongs to another configuration or other data (fingerprint {state['fingerprint'][:12]}, "
@@ -103,18 +120,6 @@ class Checkpoint:
             # The counter of epochs counts finished ones: the interrupted epoch begins again, after what it has used.
             self._write(engine, epoch=engine.state.epoch - 1, finished=False)
 
-    def _finish(self, engine: Any) -> None:
-        """Mark the newest checkpoint: nothing is left to do.
-
-        Its weights stay those of the last epoch although the network now holds the best ones (they are among the
-        objects), so that the stage can still be continued for more epochs.
-        """
-        files = self.files()
-        if self._finished or not files:
-            return
-        state = torch.load(files[-1], map_location="cpu", weights_only=True)
-        self._save_state(files[-1], {**state, "finished": True})
-
     def _write(self, engine: Any, *, epoch: int, finished: bool) -> None:
         state = {
             "fingerprint": self.fingerprint,
@@ -123,11 +128,16 @@ class Checkpoint:
             "finished": finished,
             "objects": {name: item.state_dict() for name, item in self._items(engine).items()},
         }
-        self._save_state(self.folder / f"checkpoint-{engine.state.iteration:08d}.pt", state)
+        with atomic_path(self.folder / f"checkpoint-{engine.state.iteration:08d}.pt") as temporary:
+            torch.save(state, temporary)
         for old in self.files()[: -self.keep]:
             old.unlink()
 
-    @staticmethod
-    def _save_state(path: Path, state: dict[str, Any]) -> None:
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
+
+def _is_whole(path: Path) -> bool:
+    """Whether every member of the archive that `torch.save` wrote has its checksum."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except zipfile.BadZipFile:
+        return False

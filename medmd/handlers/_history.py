@@ -11,6 +11,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor
 
+from medmd.handlers._fresh import FreshMetrics
 from medmd.utils import MedmdError, atomic_path
 
 COLUMNS = ["stage", "epoch", "iteration", "name", "value"]
@@ -27,10 +28,16 @@ class Entry(NamedTuple):
 
 
 class History:
-    """All logged numbers of a run, both stages, in the order in which they arose."""
+    """All logged numbers of a run, both stages, in the order in which they arose.
+
+    Attributes:
+        entries: what has reached the host.
+        flushes: called before the history is saved or written, to bring what still waits on the device.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.flushes: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -42,8 +49,14 @@ class History:
         """Append."""
         self.entries.extend(entries)
 
+    def flush(self) -> None:
+        """Bring what the recorders hold back, so that the history is complete up to this iteration."""
+        for flush in self.flushes:
+            flush()
+
     def table(self) -> pd.DataFrame:
         """Columns `stage`, `epoch`, `iteration`, `name`, `value`."""
+        self.flush()
         return pd.DataFrame(self.entries, columns=COLUMNS)
 
     def write(self, path: str | Path) -> None:
@@ -53,6 +66,7 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Columns as lists and a tensor, small and free of code."""
+        self.flush()
         names = sorted({entry.name for entry in self.entries})
         stages = sorted({entry.stage for entry in self.entries})
         place = {name: position for position, name in enumerate(names)}
@@ -109,6 +123,8 @@ class RecordHistory:
         self.path = path
         self.listeners: list[Callable[[list[Entry]], None]] = []
         self._waiting: list[tuple[int, int, dict[str, Tensor]]] = []
+        self._fresh = FreshMetrics(evaluator)
+        history.flushes.append(self.flush)
 
     def attach(self, engine: Engine) -> None:
         """Register on the trainer, after the handler that runs the evaluator."""
@@ -123,12 +139,9 @@ class RecordHistory:
 
     def _after_epoch(self, engine: Engine) -> None:
         self.flush()
-        if self.evaluator is not None:
-            metrics = self.evaluator.state.metrics
-            state = engine.state
-            self._hand_on(
-                [Entry(self.stage, state.epoch, state.iteration, name, float(value)) for name, value in metrics.items()]
-            )
+        metrics, state = self._fresh.take(), engine.state
+        if metrics is not None:
+            self._hand_on([Entry(self.stage, state.epoch, state.iteration, *pair) for pair in metrics.items()])
         if self.path is not None:
             self.history.write(self.path)
 
@@ -138,7 +151,7 @@ class RecordHistory:
         self._waiting.clear()
         if not flat:
             return
-        values = torch.stack([value.reshape(()).double() for *_, value in flat]).tolist()
+        values = _to_host([value for *_, value in flat])
         self._hand_on(
             [Entry(self.stage, e, it, name, value) for (e, it, name, _), value in zip(flat, values, strict=True)]
         )
@@ -147,3 +160,10 @@ class RecordHistory:
         self.history.add(entries)
         for listener in self.listeners:
             listener(entries)
+
+
+def _to_host(values: list[Tensor]) -> list[float]:
+    """All in one transfer, in the widest type that the device knows."""
+    device = values[-1].device
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    return torch.stack([value.reshape(()).to(device, dtype) for value in values]).tolist()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 900  # MLflow takes at most 1,000 metrics in one call.
 _LONGEST_PARAMETER = 500
+_NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 # Without these MLflow's own defaults would be filled in: the login and the path of the program.
 NEUTRAL_TAGS = {"mlflow.user": "medmd", "mlflow.source.name": "medmd", "mlflow.source.type": "PROJECT"}
 
@@ -38,6 +41,8 @@ class MLflowRun:
         enabled: false turns all calls into no-ops.
 
     Attributes:
+        run_id: of the run once it was started.
+        goes_on: whether this folder began its run earlier.
         uri: where the runs are stored.
         is_local: whether that is the SQLite file in the folder.
     """
@@ -50,7 +55,10 @@ class MLflowRun:
         self.name = name
         self.enabled = enabled
         self.run_id: str | None = None
+        self.goes_on = False
+        self.flushes: list[Callable[[], None]] = []
         self._client: MlflowClient | None = None
+        silence_telemetry()
         # Read once: MLflow's own set_tracking_uri writes the variable.
         named = os.environ.get("MLFLOW_TRACKING_URI")
         self.is_local = not named
@@ -60,7 +68,6 @@ class MLflowRun:
     def client(self) -> MlflowClient:
         """The client; the first use imports MLflow and opens the store."""
         if self._client is None:
-            silence_telemetry()
             from mlflow import MlflowClient
 
             # A new SQLite store logs each step of its schema's history.
@@ -80,9 +87,8 @@ class MLflowRun:
             return
         memory = self.folder / "mlflow_run.json"
         known = read_json(memory) if memory.exists() else {}
-        if known.get("store") == self._store():
-            self.run_id = known["run_id"]
-            self.client.update_run(self.run_id, status="RUNNING")
+        self.goes_on = bool(known)
+        if known.get("store") == self._store() and self._reopen(known["run_id"]):
             return
         run = self.client.create_run(
             self._experiment_id(), run_name=self.name, tags={**tags, **NEUTRAL_TAGS}, start_time=_now()
@@ -98,13 +104,16 @@ class MLflowRun:
         from mlflow.entities import Metric
 
         now = _now()
-        metrics = [Metric(f"{e.stage}/{e.name}", e.value, now, e.iteration) for e in entries]
+        metrics = [Metric(_metric(entry), entry.value, now, entry.iteration) for entry in entries]
         for start in range(0, len(metrics), _BATCH):
             self.client.log_batch(self.run_id, metrics=metrics[start : start + _BATCH])
 
-    def log_values(self, values: dict[str, float]) -> None:
-        """Log final numbers, one each."""
-        self.log([Entry(*name.split("/", 1)[:1], 0, 0, name.split("/", 1)[1], value) for name, value in values.items()])
+    def last_steps(self) -> dict[str, int]:
+        """By name of a metric the last step that the store holds."""
+        if self.run_id is None:
+            return {}
+        names = self.client.get_run(self.run_id).data.metrics
+        return {name: max(m.step for m in self.client.get_metric_history(self.run_id, name)) for name in names}
 
     def log_file(self, path: str | Path, folder: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, below `folder` of the run's artifacts."""
@@ -116,9 +125,27 @@ class MLflowRun:
             self.client.log_artifact(self.run_id, str(path), folder)
 
     def finish(self, status: str) -> None:
-        """Close the run as FINISHED, FAILED or KILLED."""
-        if self.run_id is not None:
+        """Send what still waits and close the run as FINISHED, FAILED or KILLED."""
+        if self.run_id is None:
+            return
+        try:
+            for flush in self.flushes:
+                flush()
+        finally:
             self.client.set_terminated(self.run_id, status=status)
+
+    def _reopen(self, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.update_run(run_id, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code not in _NO_SUCH_RUN:
+                raise
+            _LOGGER.warning("The MLflow run of this folder was deleted; a new one is begun.")
+            return False
+        self.run_id = run_id
+        return True
 
     def _store(self) -> str:
         # Only what tells stores apart: a tracking address may hold a password, and a path a name.
@@ -155,13 +182,29 @@ class TrackMLflow:
 
     def __init__(self, *, run: MLflowRun, recorder: RecordHistory, every: int = 500) -> None:
         self.run = run
+        self.recorder = recorder
         self.every = every
         self._waiting: list[Entry] = []
+        self._sent: dict[str, int] = {}
+        self._is_level = False
         recorder.listeners.append(self._take)
+        run.flushes.append(self.flush)
 
     def attach(self, engine: Engine) -> None:
         """Register on the trainer, after the recorder."""
+        engine.add_event_handler(Events.EPOCH_STARTED, lambda _: self._level())
         engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self.flush())
+
+    def _level(self) -> None:
+        """Bring store and history of a resumed run to one level, once the checkpoint was read.
+
+        A run that was stopped may have recorded numbers that it did not send, and sent numbers that come again since
+        it goes on from an earlier iteration.
+        """
+        if not self._is_level and self.run.goes_on:
+            self._sent = self.run.last_steps()
+            self._waiting = [entry for entry in self.recorder.history if entry.stage == self.recorder.stage]
+        self._is_level = True
 
     def _take(self, entries: list[Entry]) -> None:
         self._waiting.extend(entries)
@@ -170,15 +213,22 @@ class TrackMLflow:
 
     def flush(self) -> None:
         """Send what waits."""
-        self.run.log(self._waiting)
-        self._waiting = []
+        waiting, self._waiting = self._waiting, []
+        self.run.log([entry for entry in waiting if entry.iteration > self._sent.get(_metric(entry), -1)])
 
 
 def silence_telemetry() -> None:
-    """Tell MLflow, before it is imported, to report nothing to anybody and to keep data out of its error texts."""
+    """Tell MLflow to report nothing to anybody and to keep data out of its error texts."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_DISABLE_SCHEMA_DETAILS", "true")
+    if "mlflow.telemetry" in sys.modules:
+        # MONAI's engines import MLflow, which then has made its client before it could be told.
+        sys.modules["mlflow.telemetry"].set_telemetry_client()
+
+
+def _metric(entry: Entry) -> str:
+    return f"{entry.stage}/{entry.name}"
 
 
 def _now() -> int:

@@ -10,6 +10,8 @@ from typing import Any
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
+from medmd.handlers._fresh import FreshMetrics
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -24,20 +26,23 @@ class ShowProgress:
 
     def __init__(self, *, stage: str, evaluator: Engine | None = None, metrics: list[str] | None = None) -> None:
         self.stage = stage
-        self.evaluator = evaluator
         self.metrics = metrics
+        self._fresh = FreshMetrics(evaluator)
         self._bar: tqdm | None = None
-        self._start = 0.0
+        self._start: float | None = None
         self._first = 0
 
     def attach(self, engine: Engine) -> None:
         """Register on the trainer, after the handler that runs the evaluator."""
-        engine.add_event_handler(Events.STARTED, self._begin)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._begin)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
         engine.add_event_handler(Events.COMPLETED, lambda _: self._close())
 
     def _begin(self, engine: Any) -> None:
+        # At the first epoch, not at the start: only now a resumed run has its counters.
+        if self._start is not None:
+            return
         self._start = time.monotonic()
         self._first = engine.state.iteration
         if sys.stderr.isatty():
@@ -52,7 +57,7 @@ class ShowProgress:
         state = engine.state
         done = state.iteration - self._first
         left = state.max_epochs * state.epoch_length - state.iteration
-        seconds = (time.monotonic() - self._start) / max(done, 1) * left
+        seconds = (time.monotonic() - (self._start or 0.0)) / max(done, 1) * left
         shown = ", ".join(f"{name} {value:.3f}" for name, value in self._values().items())
         _LOGGER.info(
             "%s: epoch %d of %d, about %.0f s left%s",
@@ -64,9 +69,7 @@ class ShowProgress:
         )
 
     def _values(self) -> dict[str, float]:
-        if self.evaluator is None:
-            return {}
-        found = self.evaluator.state.metrics
+        found = self._fresh.take() or {}
         names = [name for name in found if name.endswith("_mae")] if self.metrics is None else self.metrics
         return {name: found[name] for name in names if name in found}
 
@@ -74,3 +77,4 @@ class ShowProgress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        self._start = None

@@ -24,7 +24,7 @@ class SeedIterations:
         seed: the run's seed.
         stage: name of the stage, so that both stages draw differently.
         sampler: a `medmd.data.SeededSampler`, told at the start of each epoch; or `None`.
-        batch_size: cases an iteration, to skip what an interrupted epoch has used.
+        batch_size: items of the sampler an iteration, to skip what an interrupted epoch has used.
     """
 
     def __init__(self, *, seed: int, stage: str, sampler: Any = None, batch_size: int = 1) -> None:

@@ -181,3 +181,17 @@ def test_an_empty_dataset_has_no_items():
 
     assert len(dataset) == 0
     assert np.size(dataset._cache) == 0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_views_of_a_case_differ_and_do_not_depend_on_the_workers(items, workers):
+    dataset = CaseDataset(items, _transforms(), seed=1, progress=False)
+    sampler = SeededSampler(len(dataset), seed=3, stage="pretrain", views=2)
+    batches = list(DataLoader(dataset, batch_size=2, sampler=sampler, num_workers=workers))
+
+    assert len(batches) == len(items)
+    for batch, key in zip(batches, list(sampler)[::2], strict=True):
+        assert batch["case_id"] == [items[key[2]]["case_id"]] * 2
+        assert not torch.equal(batch["fundus"][0], batch["fundus"][1])
+        for view in (0, 1):
+            assert torch.equal(batch["oct"][view], dataset[(*key[:3], view)]["oct"])

@@ -83,3 +83,31 @@ def test_wrong_arguments_are_refused(arguments, text):
 def test_skipping_more_than_an_epoch_is_refused():
     with pytest.raises(ValueError, match=r"expected 0 to 4 .*, got 5"):
         SeededSampler(4, seed=0, stage="train").set_epoch(0, skip=5)
+
+
+@given(length=lengths, seed=seeds, epoch=epochs, views=st.integers(2, 4), data=st.data())
+def test_views_of_a_case_come_one_after_the_other_in_the_same_order(length, seed, epoch, views, data):
+    single = SeededSampler(length, seed=seed, stage="train")
+    sampler = SeededSampler(length, seed=seed, stage="train", views=views)
+    single.set_epoch(epoch)
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+
+    assert drawn == [(*key, view) for key in single for view in range(views)]
+    assert len(sampler) == views * length == len(drawn)
+    skip = data.draw(st.integers(0, len(sampler)))
+    sampler.set_epoch(epoch, skip=skip)
+    assert list(sampler) == drawn[skip:]
+
+
+def test_processes_share_whole_cases_not_views():
+    parts = [list(SeededSampler(5, seed=0, stage="train", views=2, rank=rank, world=2)) for rank in (0, 1)]
+
+    assert [len(part) for part in parts] == [6, 6]
+    assert all(part[i][:3] == part[i + 1][:3] for part in parts for i in (0, 2, 4))
+    assert {index for part in parts for _, _, index, _ in part} == set(range(5))
+
+
+def test_no_view_is_refused():
+    with pytest.raises(ValueError, match="views: expected at least 1, got 0"):
+        SeededSampler(4, seed=0, stage="train", views=0)
