@@ -76,8 +76,8 @@ def prepare(options: argparse.Namespace, size: int) -> tuple[MultimodalRegressor
     """Model and closure over one fixed random batch."""
     torch.manual_seed(options.seed)
     encoders = {
-        "oct": SliceChannelEncoder(slices=options.oct_channels, depth=options.depth),
-        "fundus": ResNetEncoder(spatial_dims=2, in_channels=3, depth=options.depth),
+        "oct": SliceChannelEncoder(slices=options.oct_channels, depth=options.depth, planes=options.planes),
+        "fundus": ResNetEncoder(spatial_dims=2, in_channels=3, depth=options.depth, planes=options.planes),
     }
     model = MultimodalRegressor(encoders)
     inputs = {
@@ -132,16 +132,7 @@ def summary(taken: dict[str, list[float]], name: str, clock: str) -> list[tuple[
 
 def measure_memory(options: argparse.Namespace, name: str, size: int) -> float:
     """Peak resident memory in MB of a fresh process that takes three steps."""
-    arguments = ["--memory-of", name, "--sizes", str(size), "--depth", str(options.depth)]
-    arguments += [
-        "--batch",
-        str(options.batch),
-        "--oct-channels",
-        str(options.oct_channels),
-        "--seed",
-        str(options.seed),
-    ]
-    command = [sys.executable, __file__, *arguments]
+    command = [sys.executable, __file__, *options.arguments, "--memory-of", name, "--sizes", str(size)]
     found = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own script
     return float(found.stdout)
 
@@ -177,11 +168,12 @@ def measure_size(options: argparse.Namespace, size: int) -> dict[str, dict[str, 
 def environment(options: argparse.Namespace) -> dict[str, Any]:
     """What the numbers depend on."""
     return {
-        "command": " ".join(["python", Path(__file__).name, *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{Path(__file__).name}", *options.arguments]),
         "seed": options.seed,
         "batch": options.batch,
         "depth": options.depth,
         "oct_channels": options.oct_channels,
+        "planes": options.planes,
         "rounds": options.rounds,
         "threads": torch.get_num_threads(),
         "processor": processor(),
@@ -232,21 +224,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, help="write OUTPUT.json and OUTPUT.md")
     parser.add_argument(
-        "--small", action="store_true", help="seconds instead of minutes: ResNet-18, 16 channels, 32 x 32"
+        "--small", action="store_true", help="seconds instead of minutes: a narrow ResNet-18 at 32 x 32"
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 224])
     parser.add_argument("--rounds", type=int, default=9, help="0 counts FLOPs alone")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--depth", type=int, choices=(18, 34), default=34)
+    parser.add_argument("--planes", type=int, nargs=4, default=[64, 128, 256, 512], help="channels of the four stages")
     parser.add_argument("--oct-channels", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--memory-of", choices=list(balancers()), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.small:
         options.sizes, options.rounds, options.depth, options.oct_channels = [32], 3, 18, 16
-        options.memory = False
+        options.planes, options.memory = [16, 32, 64, 128], False
     return options
 
 
