@@ -94,3 +94,33 @@ def test_a_model_that_is_no_module_has_no_buffers():
 
     with probing(Bare()):
         assert not torch.is_grad_enabled()
+
+
+def test_the_generator_of_an_accelerator_is_kept_too(monkeypatch):
+    """A stand-in for the device's module, as no accelerator is at hand."""
+    state_of = {"cuda:0": torch.tensor([1]), "mps": torch.tensor([2])}
+
+    class Fake:
+        def __init__(self, device):
+            self.kind = torch.device(device).type
+
+        def get_rng_state(self, *device):
+            assert (len(device) == 0) == (self.kind == "mps")
+            return state_of["mps" if self.kind == "mps" else str(device[0])].clone()
+
+        def set_rng_state(self, new, *device):
+            state_of["mps" if self.kind == "mps" else str(device[0])] = new
+
+    class Model:
+        def __init__(self, device):
+            self.device = torch.device(device)
+
+        def parameters(self):
+            return [self]
+
+    monkeypatch.setattr(torch, "get_device_module", Fake)
+    for name, first in (("cuda:0", 1), ("mps", 2)):
+        before = ForwardState.capture(Model(name))
+        state_of[name] = torch.tensor([99])
+        before.restore()
+        assert state_of[name].item() == first
