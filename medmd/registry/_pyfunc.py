@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
@@ -49,16 +50,22 @@ class MeanDeviationModel(PythonModel):
             return self.predictor.predict(items)
 
     def _item(self, row: dict[Any, Any], number: int, folder: Path) -> dict[str, Any]:
-        case = str(row.get("case_id") or f"row-{number}")
-        item: dict[str, Any] = {"case_id": case, "laterality": row.get("laterality")}
+        given = {name: value for name, value in row.items() if not _is_null(value)}
+        case = str(given.get("case_id", f"row-{number}"))
+        item: dict[str, Any] = {"case_id": case, "laterality": given.get("laterality")}
         for name, kind in self.predictor.inputs.items():
-            value = row.get(name)
-            if value is None or (isinstance(value, float) and pd.isna(value)):
+            if name not in given:
                 continue
+            value = given[name]
             item[name] = (
                 _vector(value) if kind == "vector" else _file(value, kind, name, case, folder / f"{number}_{name}")
             )
         return item
+
+
+def _is_null(value: Any) -> bool:
+    # pandas writes a gap as None, NaN or NA, by the column's type. Bytes and lists hold something.
+    return not isinstance(value, (bytes, bytearray, memoryview, list, np.ndarray)) and bool(pd.isna(value))
 
 
 def _vector(value: Any) -> list[float]:

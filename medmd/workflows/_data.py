@@ -1,11 +1,16 @@
-"""Where a run's data comes from: what the user names, else a phantom cohort."""
+"""Where a run's data comes from: what the user names, else a phantom cohort; and which of its cases can be used."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from medmd.data import load_items
 from medmd.utils import MedmdError
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def ensure_datalist(dataset_dir: str | None, *, phantom_dir: str, phantom: dict[str, Any]) -> str:
@@ -27,7 +32,7 @@ def ensure_datalist(dataset_dir: str | None, *, phantom_dir: str, phantom: dict[
 
         PhantomCohort(**phantom).write(phantom_dir)
         return str(Path(phantom_dir) / "datalist.json")
-    path = Path(dataset_dir)
+    path = Path(str(dataset_dir))
     path = path if path.suffix == ".json" else path / "datalist.json"
     if not path.is_file():
         msg = (
@@ -36,3 +41,34 @@ def ensure_datalist(dataset_dir: str | None, *, phantom_dir: str, phantom: dict[
         )
         raise MedmdError(msg)
     return str(path)
+
+
+def labelled_cases(path: str | Path, split: str, inputs: Iterable[str]) -> list[dict[str, Any]]:
+    """The cases of a split that have a target and one of `inputs` at least, as `load_items` gives them.
+
+    Args:
+        path: the datalist.
+        split: name of the list.
+        inputs: the modalities to use. Others are taken out of the items, so that nothing loads them.
+
+    Raises:
+        MedmdError: no case is left.
+    """
+    return with_inputs(load_items(path, split, labelled=True), inputs, where=split)
+
+
+def with_inputs(items: list[dict[str, Any]], inputs: Iterable[str], *, where: str) -> list[dict[str, Any]]:
+    """The items that have one of `inputs` at least; how many were left out is logged.
+
+    Raises:
+        MedmdError: no item is left.
+    """
+    wanted = list(inputs)
+    usable = [item for item in items if any(item.get(name) is not None for name in wanted)]
+    if not usable:
+        msg = f"{where}: no case has any of the inputs {wanted}. Name inputs that the datalist has."
+        raise MedmdError(msg)
+    if len(usable) < len(items):
+        _LOGGER.warning("%s: %d of %d cases left out, without %s.", where, len(items) - len(usable), len(items), wanted)
+    kept = {"case_id", "patient_id", "laterality", "target", *wanted}
+    return [{name: value for name, value in item.items() if name in kept} for item in usable]

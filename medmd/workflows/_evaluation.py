@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from torch import nn
 
 from medmd.data import Case, Datalist, load_datalist
 from medmd.engines import predict_table
-from medmd.handlers import KeepBestOfEach
+from medmd.handlers import KeepBestOfEach, MLflowRun
 from medmd.utils import read_json, write_json
 from medmd.workflows._model_folder import write_model_folder
 from medmd.workflows._parser import resolve_literals
 from medmd.workflows._session import Session
 
 _LOGGER = logging.getLogger(__name__)
+_LOGGED_METRICS = ("r2", "rmse", "mae")
 
 
 class FinalEvaluation:
@@ -67,6 +69,7 @@ class FinalEvaluation:
         self._write_model(datalist)
         evaluation = write_report(folder, out_dir=folder / "report", seed=self.bootstrap_seed)
         self._track(folder)
+        log_values(self.session.tracker, final_values(evaluation))
         _LOGGER.info("\n%s", format_table(evaluation))
 
     def _split(self, split: str, datalist: Datalist) -> pd.DataFrame:
@@ -154,6 +157,26 @@ def reference_columns_of(rows: list[Case]) -> pd.DataFrame:
     names = sorted({name for case in rows for name in case.reference})
     columns = {f"reference_{name}": [case.reference.get(name, float("nan")) for case in rows] for name in names}
     return pd.DataFrame(columns, index=range(len(rows)))
+
+
+def final_values(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """The defined test metrics of every predictor, as `test/<predictor>_<metric>`."""
+    return {
+        f"test/{predictor}_{name}": float(found[name]["estimate"])
+        for predictor, found in evaluation["overall"].items()
+        for name in _LOGGED_METRICS
+        if found.get(name, {}).get("estimate") is not None
+    }
+
+
+def log_values(tracker: MLflowRun, values: Mapping[str, float]) -> None:
+    """Log final numbers to the MLflow run, in one call; nothing happens when tracking is off."""
+    if tracker.run_id is None:
+        return
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    tracker.client.log_batch(tracker.run_id, metrics=[Metric(name, value, now, 0) for name, value in values.items()])
 
 
 def header_of(path: Path) -> dict[str, Any]:

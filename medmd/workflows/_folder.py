@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ CONFIG_FILE = "config.json"
 _FREE_KEYS = frozenset(
     {
         "bundle_root", "dataset_dir", "phantom_dir", "output_dir", "resume", "stages", "num_workers", "cache_workers",
-        "log_every", "keep_checkpoints", "tracking", "experiment", "run_name", "device", "threads", "_meta_",
+        "log_every", "keep_checkpoints", "track", "experiment", "run_name", "device", "threads", "imports",
         "initialize", "run", "finalize",
     }
 )  # fmt: skip
@@ -23,12 +24,19 @@ _FREE_KEYS = frozenset(
 
 def fingerprint(config: dict[str, Any], digest: str) -> str:
     """Identifies what is computed: the raw configuration without places and speed, and the digest of the datalist."""
-    kept = {name: value for name, value in config.items() if name not in _FREE_KEYS}
+    kept = {name: value for name, value in config.items() if name not in _FREE_KEYS and not is_private(name)}
     text = json.dumps([kept, digest], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def open_folder(folder: Path, config: dict[str, Any], digest: str, resume: str | bool) -> bool:
+def is_private(name: str) -> bool:
+    """Whether a top-level name is a remark or MONAI's own, such as `_desc_` and `_meta_`, and no setting."""
+    return name.startswith("_")
+
+
+def open_folder(
+    folder: Path, config: dict[str, Any], digest: str, resume: str | bool, check: Callable[..., None] | None = None
+) -> bool:
     """Make the folder of a run ready.
 
     Args:
@@ -37,6 +45,7 @@ def open_folder(folder: Path, config: dict[str, Any], digest: str, resume: str |
         digest: of the datalist.
         resume: `"auto"` goes on with the same run, or begins one; `True` insists on one that was begun; `False` begins
             anew and moves what is there aside, to a folder with a number behind its name.
+        check: called as `check(goes_on=…)` before anything is touched; may raise.
 
     Returns:
         Whether a run that was begun goes on.
@@ -47,6 +56,18 @@ def open_folder(folder: Path, config: dict[str, Any], digest: str, resume: str |
     if resume not in ("auto", True, False):
         msg = f'resume must be "auto", True or False, got {resume!r}.'
         raise MedmdError(msg)
+    goes_on = _goes_on(folder, config, digest, resume)
+    if check is not None:
+        check(goes_on=goes_on)
+    if resume is False and folder.exists() and any(folder.iterdir()):
+        _move_aside(folder)
+    return goes_on
+
+
+def _goes_on(folder: Path, config: dict[str, Any], digest: str, resume: str | bool) -> bool:
+    if folder.exists() and not folder.is_dir():
+        msg = f"output_dir: {folder} is a file. Name a folder."
+        raise MedmdError(msg)
     if not folder.exists() or not any(folder.iterdir()):
         if resume is True:
             msg = f"resume: there is no run in {folder} to go on with. Leave resume out to begin one."
@@ -56,7 +77,6 @@ def open_folder(folder: Path, config: dict[str, Any], digest: str, resume: str |
         msg = f"output_dir: {folder} is not empty and holds no run. Choose an empty folder; nothing in it was touched."
         raise MedmdError(msg)
     if resume is False:
-        _move_aside(folder)
         return False
     _require_same(folder, config, digest)
     return True
@@ -66,11 +86,13 @@ def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:
     known = read_json(folder / RUN_FILE)
     if known.get("fingerprint") == fingerprint(config, digest):
         return
-    changes = _differences(read_json(folder / CONFIG_FILE), config)
+    # Absent when the run was killed while its folder was made.
+    path = folder / CONFIG_FILE
+    changes = _differences(read_json(path), config) if path.is_file() else []
     if known.get("datalist_sha256") != digest:
         changes.append("the datalist's content")
     msg = (
-        f"output_dir: {folder} holds a run that differs in {'; '.join(changes) or 'its version of medmd'}. "
+        f"output_dir: {folder} holds a run that differs in {'; '.join(changes) or 'its settings'}. "
         "Choose another --output_dir, or start anew with --resume False (the old run is moved aside, not deleted)."
     )
     raise MedmdError(msg)
@@ -78,7 +100,7 @@ def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:
 
 def _differences(old: Any, new: Any, where: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        names = [name for name in {**old, **new} if where or name not in _FREE_KEYS]
+        names = [name for name in {**old, **new} if where or not (name in _FREE_KEYS or is_private(name))]
         found = [_differences(old.get(n), new.get(n), f"{where}#{n}" if where else n) for n in names]
         return [line for lines in found for line in lines]
     if old == new or json.dumps(old, default=str) == json.dumps(new, default=str):
@@ -99,6 +121,6 @@ def _move_aside(folder: Path) -> None:
 
 
 def write_run_file(folder: Path, content: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write what identifies the run, and its configuration."""
-    write_json(folder / CONFIG_FILE, json.loads(json.dumps(config, default=str)))
+    """Write what identifies the run, then its configuration."""
     write_json(folder / RUN_FILE, content)
+    write_json(folder / CONFIG_FILE, json.loads(json.dumps(config, default=str)))

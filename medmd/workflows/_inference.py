@@ -11,6 +11,7 @@ import pandas as pd
 from medmd.data import load_datalist, load_items
 from medmd.networks import BundleNetwork, MultimodalRegressor
 from medmd.utils import MedmdError, atomic_path, write_json
+from medmd.workflows._data import labelled_cases, with_inputs
 from medmd.workflows._evaluation import case_columns, header_of, reference_columns_of
 from medmd.workflows._model_folder import load_model_folder
 from medmd.workflows._predictor import Predictor, items_from_folder
@@ -41,7 +42,8 @@ def cases_to_predict(source: str | Path, inputs: dict[str, str], split: str | No
     path = datalist_path(source)
     if path is None:
         return items_from_folder(source, inputs)
-    return load_items(path, choose_split(path, split))
+    chosen = choose_split(path, split)
+    return with_inputs(load_items(path, chosen), inputs, where=chosen)
 
 
 def datalist_path(source: str | Path) -> Path | None:
@@ -125,7 +127,7 @@ class Evaluation:
             msg = f"The model predicts {self.predictor.target!r}, the datalist's target is {target.name!r}."
             raise MedmdError(msg)
         split = choose_split(path, self.split)
-        items = load_items(path, split, labelled=True)
+        items = labelled_cases(path, split, self.predictor.modalities)
         found = self.predictor.predict(items)
         cases = {case.case_id: case for case in datalist.splits[split]}
         rows = [cases[case_id] for case_id in found["case_id"]]

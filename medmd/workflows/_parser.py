@@ -10,6 +10,9 @@ from monai.bundle import ConfigParser
 
 from medmd.utils import MedmdError
 
+# Keys that MONAI reads and that say nothing about the component.
+_REMARKS = ("_desc_", "_disabled_")
+
 
 def active_parser() -> ConfigParser | None:
     """The parser of the bundle that is instantiating the caller, or `None` outside of a bundle.
@@ -29,6 +32,8 @@ def active_parser() -> ConfigParser | None:
 def resolve_literals(config: dict[str, Any], key: str) -> Any:
     """The part `key` of a raw configuration with every `@reference` replaced by the literal that it names.
 
+    Components that are disabled (`"_disabled_": true`) are left out, as MONAI leaves them out.
+
     Args:
         config: as the files and overrides give it, nothing evaluated.
         key: top-level name, or nested with `#`.
@@ -44,9 +49,11 @@ def resolve_literals(config: dict[str, Any], key: str) -> Any:
 
 def _resolve(value: Any, config: dict[str, Any], where: str) -> Any:
     if isinstance(value, dict):
-        return {name: _resolve(item, config, f"{where}#{name}") for name, item in value.items()}
+        kept = {name: item for name, item in value.items() if name not in _REMARKS and not _is_disabled(item)}
+        return {name: _resolve(item, config, f"{where}#{name}") for name, item in kept.items()}
     if isinstance(value, list):
-        return [_resolve(item, config, f"{where}#{position}") for position, item in enumerate(value)]
+        kept_items = [(position, item) for position, item in enumerate(value) if not _is_disabled(item)]
+        return [_resolve(item, config, f"{where}#{position}") for position, item in kept_items]
     if isinstance(value, str) and value.startswith("$"):
         msg = (
             f"{where} is the expression {value!r}, but this part is handed over with the model and must be plain JSON. "
@@ -56,6 +63,12 @@ def _resolve(value: Any, config: dict[str, Any], where: str) -> Any:
     if isinstance(value, str) and value.startswith("@"):
         return _resolve(_at(config, value[1:]), config, where)
     return copy.copy(value)
+
+
+def _is_disabled(value: Any) -> bool:
+    """Whether MONAI leaves this component out."""
+    flag = value.get("_disabled_", False) if isinstance(value, dict) else False
+    return flag.strip().lower() == "true" if isinstance(flag, str) else bool(flag)
 
 
 def _at(config: Any, key: str) -> Any:

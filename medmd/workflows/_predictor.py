@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 import torch
-from monai.data import DataLoader, Dataset
+from monai.data import DataLoader
 
+from medmd.data import CaseDataset
 from medmd.engines import predict_table
 from medmd.utils import MedmdError, progress
 from medmd.workflows._model_folder import ModelFolder, load_model_folder
@@ -68,9 +69,9 @@ class Predictor:
         if not items:
             msg = "There is nothing to predict: the list of cases is empty."
             raise MedmdError(msg)
-        loader = DataLoader(
-            Dataset(items, self.model.preprocessing), batch_size=self.batch_size, num_workers=self.num_workers
-        )
+        # Nothing is random here; this data set says which case cannot be loaded, and hides the paths.
+        dataset = CaseDataset(items, self.model.preprocessing, seed=0, cache=False)
+        loader = DataLoader(dataset, batch_size=self.batch_size, num_workers=self.num_workers)
         table = predict_table(self.model.network, _Shown(loader), self.device)
         names = {"fusion": self.target, **{name: f"{self.target}_{name}" for name in self.modalities}}
         return table.drop(columns="target").rename(columns=names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 import torch
 
 from medmd.handlers import History, MLflowRun
-from medmd.utils import MedmdError, read_json, sha256_file, write_json
-from medmd.workflows._folder import RUN_FILE, fingerprint, open_folder, write_run_file
+from medmd.utils import sha256_file, write_json
+from medmd.workflows._folder import CONFIG_FILE, RUN_FILE, fingerprint, is_private, open_folder, write_run_file
 from medmd.workflows._parser import active_parser
+from medmd.workflows._progress import Progress
+from medmd.workflows._scrub import scrub
+from medmd.workflows._settings import check_settings
+from medmd.workflows._stages import STAGES, check_stages
 from medmd.workflows._versions import environment
 
 _LOGGER = logging.getLogger(__name__)
-STAGES = ("pretrain", "train", "evaluate")
-_PROGRESS_FILE = "progress.json"
 
 
 class Session:
@@ -61,11 +64,7 @@ class Session:
         threads: int | None = None,
         config: dict[str, Any] | None = None,
     ) -> None:
-        unknown = [stage for stage in stages if stage not in STAGES]
-        if unknown or not stages:
-            msg = f"stages must name some of {list(STAGES)}, got {list(stages)}."
-            raise MedmdError(msg)
-        self.folder = Path(output_dir)
+        self.folder = Path(str(output_dir))
         self.datalist = Path(datalist)
         self.seed = seed
         self.device = device
@@ -87,27 +86,33 @@ class Session:
         return self._config
 
     def open(self) -> None:
-        """Make the folder ready, or refuse it; nothing has been computed yet."""
-        goes_on = open_folder(self.folder, self._config, self._digest, self.resume)
-        if not goes_on:
+        """Make the folder ready, or refuse it; nothing has been computed yet.
+
+        Raises:
+            MedmdError: a setting that nothing uses, stages that cannot be run one after the other, or a folder that
+                holds something else; nothing was touched then.
+        """
+        check_settings(self._config)
+        goes_on = open_folder(self.folder, self._config, self._digest, self.resume, self._check)
+        if not (goes_on and (self.folder / CONFIG_FILE).exists()):
             write_run_file(self.folder, self._description(), self._config)
         _LOGGER.info("%s the run in %s.", "Going on with" if goes_on else "Beginning", self.folder)
 
     def run(self, **steps: Callable[[], Any]) -> None:
-        """Run the stages that were asked for, in order.
+        """Run the stages that were asked for, in order, and put back those that finished earlier.
 
         Args:
             steps: by name of the stage, what to call. A trainer's `run`, usually.
         """
-        self.tracker.start(parameters=self._parameters(), tags=self._tags())
         status = "FAILED"
         try:
-            self.tracker.log_file(self.folder / RUN_FILE)
+            self.tracker.start(parameters=self._parameters(), tags=self._tags())
+            self._log_start()
             for stage in STAGES:
-                if stage in steps and (stage in self.stages or stage in self._finished()):
-                    # A finished stage that is run again only puts its best weights back.
+                if stage in steps and (stage in self.stages or stage in self._progress.finished_training):
+                    self._progress.begin(stage)
                     steps[stage]()
-                    self._remember(stage)
+                    self._progress.finish(stage)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -115,13 +120,24 @@ class Session:
         finally:
             self.tracker.finish(status)
 
-    def _finished(self) -> list[str]:
-        path = self.folder / _PROGRESS_FILE
-        return [name for name in read_json(path)["finished"] if name != "evaluate"] if path.exists() else []
+    @property
+    def _progress(self) -> Progress:
+        return Progress(self.folder)
 
-    def _remember(self, stage: str) -> None:
-        finished = [*self._finished(), stage]
-        write_json(self.folder / _PROGRESS_FILE, {"finished": [name for name in STAGES if name in finished]})
+    def _check(self, *, goes_on: bool) -> None:
+        progress = Progress(self.folder) if goes_on else None
+        check_stages(
+            self.stages,
+            begun=progress.begun if progress else (),
+            finished=progress.finished if progress else (),
+        )
+
+    def _log_start(self) -> None:
+        self.tracker.log_file(self.folder / RUN_FILE)
+        with tempfile.TemporaryDirectory(prefix="medmd-") as folder:
+            path = Path(folder) / CONFIG_FILE
+            write_json(path, scrub({name: value for name, value in self._config.items() if name != "_meta_"}))
+            self.tracker.log_file(path)
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -138,14 +154,15 @@ class Session:
 
     def _parameters(self) -> dict[str, Any]:
         """The configuration's plain settings, flat. Places are left out: a path may hold a name."""
+        kept = {name: value for name, value in self._config.items() if name not in _NOT_LOGGED and not is_private(name)}
         flat: dict[str, Any] = {}
-        _flatten({name: self._config[name] for name in self._config if name not in _NOT_LOGGED}, "", flat)
+        _flatten(scrub(kept), "", flat)
         return flat
 
 
 _NOT_LOGGED = frozenset(
     {
-        "imports", "_meta_", "output_dir", "dataset_dir", "phantom_dir", "bundle_root", "initialize", "run", "finalize",
+        "imports", "output_dir", "dataset_dir", "phantom_dir", "bundle_root", "initialize", "run", "finalize",
         "preprocessing", "augmentation",
     }
 )  # fmt: skip
