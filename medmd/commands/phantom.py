@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="any whole number (default: %(default)s)")
     parser.add_argument(
         "--information", nargs="+", default=[], type=_pair, metavar="NAME=SHARE",
-        help="squared correlation of what a modality shows with the severity (default: oct=0.8 fundus=0.6)",
+        help="squared correlation of what a modality shows with the severity (default: oct=0.75 fundus=0.65)",
     )  # fmt: skip
     parser.add_argument(
         "--tail", type=float, default=1.0,

@@ -39,8 +39,8 @@ def sector_map(angle: npt.NDArray, sectors: npt.NDArray) -> npt.NDArray:
 
 
 def lost_share(damage: npt.NDArray) -> npt.NDArray:
-    """Share of nerve fibres lost, in (0, 1), at a damage in standard deviations: 7 % at -2, 30 % at 0, 74 % at 2."""
-    return 1.0 / (1.0 + np.exp(-0.95 * (damage - 0.9)))
+    """Share of nerve fibres lost, in (0, 1), at a damage in standard deviations: 4 % at -2, 23 % at 0, 66 % at 2."""
+    return 1.0 / (1.0 + np.exp(-0.95 * (damage - 1.3)))
 
 
 def fibre_thickness(x: npt.NDArray, y: npt.NDArray) -> npt.NDArray:

@@ -16,7 +16,7 @@ from medmd.utils import MedmdError
 # Raised whenever equal arguments would give other bytes than before.
 GENERATOR_VERSION = "1"
 DEFAULT_EYES = 480
-DEFAULT_INFORMATION = {"oct": 0.80, "fundus": 0.60}
+DEFAULT_INFORMATION = {"oct": 0.75, "fundus": 0.65}
 DEFAULT_FRACTIONS = {"training": 0.60, "validation": 0.15, "testing": 0.25}
 
 

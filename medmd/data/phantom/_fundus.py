@@ -23,7 +23,7 @@ from medmd.data.phantom._vessels import draw_lines, grow_tree
 Array = npt.NDArray[np.float32]
 
 SIZE = 144
-_FIELD_MM = 9.6
+_FIELD_MM = 8.5
 _CENTRE_X = 2.3
 _RETINA = np.array([0.66, 0.30, 0.13])
 _RIM = np.array([0.90, 0.56, 0.34])
@@ -83,16 +83,16 @@ def _look(rng: np.random.Generator) -> _View:
 
 def _retina(view: _View, shown: npt.NDArray, rng: np.random.Generator) -> Array:
     """Pigmented ground with choroid, macula and the bright streaks of the nerve fibres; (144, 144, 3)."""
-    pigment = np.exp(rng.normal(0.0, 0.08) + rng.normal(0.0, (0.05, 0.07, 0.10)))
+    pigment = np.exp(rng.normal(0.0, 0.07) + rng.normal(0.0, (0.04, 0.06, 0.08)))
     ground = _RETINA * pigment
-    texture = 0.05 * _smooth_noise(rng, 26) + 0.04 * _smooth_noise(rng, 9)
+    texture = 0.04 * _smooth_noise(rng, 26) + 0.03 * _smooth_noise(rng, 9)
     macula = np.exp(-(view.x**2 + view.y**2) / (2 * 0.75**2))
     shade = (1.0 + texture) * (1.0 - rng.uniform(0.25, 0.42) * macula)
     picture = (ground * shade[..., None]).astype(np.float32)
     angle = fibre_angle(view.x, view.y)
     left = 1.0 - lost_share(sector_map(angle, shown))
     streaks = np.interp(angle, np.linspace(-180.0, 180.0, 241), 1.0 + 0.22 * rng.standard_normal(241))
-    brightness = 0.30 * fibre_thickness(view.x, view.y) / 110.0 * left * streaks * np.exp(rng.normal(0.0, 0.05))
+    brightness = 0.36 * fibre_thickness(view.x, view.y) / 110.0 * left * streaks * np.exp(rng.normal(0.0, 0.05))
     picture += (brightness[..., None] * _FIBRES).astype(np.float32)
     return picture
 
@@ -105,7 +105,7 @@ def _disc(picture: Array, view: _View, shown: npt.NDArray, rng: np.random.Genera
     radius = np.hypot((view.x - DISC_X) * oval, view.y / oval) / (DISC_RADIUS * size)
     lost = lost_share(sector_map(angle, shown))
     # A large disc has a large cup without any damage.
-    natural = np.clip(0.30 + 0.5 * (size - 1.0) + rng.normal(0.0, 0.03), 0.12, 0.55)
+    natural = np.clip(0.28 + 0.5 * (size - 1.0) + rng.normal(0.0, 0.03), 0.10, 0.50)
     edge = 1.0 - (1.0 - natural) * (1.0 - 0.92 * lost)
     rim = _RIM + (_PALE_RIM - _RIM) * (0.9 * lost)[..., None]
     inside = _soft(1.0 - radius, 0.07)
@@ -134,7 +134,7 @@ def _camera(picture: Array, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     distance = np.hypot(across[:, None], across[None, :])
     slope = rng.normal(0.0, 0.05, 2)
     light = 1.0 - rng.uniform(0.18, 0.36) * distance**2 + slope[0] * across[:, None] + slope[1] * across[None, :]
-    light = light * np.exp(rng.normal(0.0, 0.09))
+    light = light * np.exp(rng.normal(0.0, 0.07))
     haze = abs(rng.normal(0.0, 0.025)) * np.clip(distance, 0.0, 1.0) ** 3
     blur = rng.uniform(0.35, 0.8)
     lit = gaussian_filter(picture, (blur, blur, 0.0), mode="nearest") * light[..., None]

@@ -57,8 +57,8 @@ def _layer_depths(x: Array, y: Array, shown: npt.NDArray, rng: np.random.Generat
     build = 1.0 + 0.03 * rng.standard_normal(3)
     fovea = np.exp(-(x**2 + y**2) / 0.45**2)
     thickness = [
-        fibre_thickness(x, y) * (1.0 - 0.72 * lost) * build[0],
-        ganglion_thickness(x, y) * (1.0 - 0.62 * lost) * build[1],
+        fibre_thickness(x, y) * (1.0 - 0.80 * lost) * build[0],
+        ganglion_thickness(x, y) * (1.0 - 0.68 * lost) * build[1],
         38.0 * (1.0 - 0.9 * fovea) * build[2],
         30.0 * (1.0 - 0.6 * fovea) * build[2],
         75.0 + 30.0 * fovea + 0.0 * x,
