@@ -1,6 +1,6 @@
 """How fast the phantom cohort is made: eyes a second a core, by step, on this machine.
 
-    python -m benchmarks.phantom_speed --out docs/results
+python -m benchmarks.phantom_speed --out docs/results
 """
 
 from __future__ import annotations

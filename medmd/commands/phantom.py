@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("out", metavar="OUT", help="folder to write to: new, empty, or holding the same cohort")
     parser.add_argument("--eyes", type=int, default=480, metavar="N", help="number of eyes (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="any whole number (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=42, metavar="S", help="any whole number (default: %(default)s)")
     parser.add_argument(
         "--information", nargs="+", default=[], type=_pair, metavar="NAME=SHARE",
         help="squared correlation of what a modality shows with the severity (default: oct=0.75 fundus=0.65)",

@@ -16,6 +16,9 @@ from medmd.utils import MedmdError
 # Raised whenever equal arguments would give other bytes than before.
 GENERATOR_VERSION = "1"
 DEFAULT_EYES = 480
+# Of five seeds tried, the one whose validation and test ceilings at the defaults lie nearest to those of endlessly many
+# eyes. Chosen by the ceilings alone, before any network saw it: with some hundred eyes chance moves R2 by 0.1.
+DEFAULT_SEED = 42
 DEFAULT_INFORMATION = {"oct": 0.75, "fundus": 0.65}
 DEFAULT_FRACTIONS = {"training": 0.60, "validation": 0.15, "testing": 0.25}
 
@@ -47,7 +50,7 @@ class PhantomCohort:
     def __init__(
         self,
         n: int = DEFAULT_EYES,
-        seed: int = 0,
+        seed: int = DEFAULT_SEED,
         *,
         information: Mapping[str, float] | None = None,
         tail: float = 1.0,
