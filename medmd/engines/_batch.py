@@ -8,10 +8,17 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from monai.engines.utils import PrepareBatch
+from monai.engines.utils import IterationEvents, PrepareBatch
 from torch import Tensor
 
 from medmd.utils import MedmdError
+
+# Forward, loss and backward are one call here: all three events follow it, with the iteration's output in the state.
+AFTER_BACKWARD = (
+    IterationEvents.FORWARD_COMPLETED,
+    IterationEvents.LOSS_COMPLETED,
+    IterationEvents.BACKWARD_COMPLETED,
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
-from medmd.engines._batch import ModalityBatch, PrepareModalities
+from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities
 from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
 from medmd.networks import Projector
@@ -55,7 +55,8 @@ class ContrastiveTrainer(SupervisedTrainer):
         options: further arguments of `SupervisedTrainer`.
 
     `state.output` holds `loss` (0-d, summed over modalities), `pred` and `label` (n,) of the n rows that have the first
-    modality still trained, and `logs`, a dictionary `<modality>/<name>` of 0-d tensors on the device.
+    modality still trained, and `logs`, a dictionary `<modality>/<name>` of 0-d tensors on the device, which is also the
+    attribute `logs`. MONAI's `from_engine(["loss"], first=True)` needs `decollate=True`.
 
     Raises:
         MedmdError: an argument is outside its range.
@@ -90,6 +91,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         self.contrastive_weight = contrastive_weight
         self.label_space = label_space
         self.views = views
+        self.logs: dict[str, Tensor] = {}
         self.statistics = dict(target_statistics)
         self.autocast_dtype = autocast_dtype
         self.gradient_clip = gradient_clip
@@ -136,9 +138,11 @@ class ContrastiveTrainer(SupervisedTrainer):
             losses.append(loss)
             shown.append((prediction, target))
             logs.update({f"{track.name}/{name}": value for name, value in own.items()})
+        self.logs = logs
         prediction, target = shown[0]
         self.state.output = {"loss": torch.stack(losses).sum(), "pred": prediction, "label": target, "logs": logs}
-        self.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        for event in AFTER_BACKWARD:
+            self.fire_event(event)
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return self.state.output
 

@@ -12,7 +12,7 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
 from medmd.balancing import Balancer, Losses
-from medmd.engines._batch import ModalityBatch, PrepareModalities
+from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities
 from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.losses import RegressionLoss
 from medmd.networks import Predictions
@@ -45,7 +45,8 @@ class FusionTrainer(SupervisedTrainer):
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.
 
-    `state.output` holds `loss` (0-d), `pred` (B,), `label` (B,) and `logs`, a dictionary of 0-d tensors on the device.
+    `state.output` holds `loss` (0-d), `pred` (B,), `label` (B,) and `logs`, a dictionary of 0-d tensors on the device,
+    which is also the attribute `logs`. MONAI's `from_engine(["loss"], first=True)` needs `decollate=True`.
 
     Raises:
         MedmdError: an argument is outside its range, or `tail_threshold` with a loss that has no contributions.
@@ -77,6 +78,7 @@ class FusionTrainer(SupervisedTrainer):
         check_precision(device, autocast_dtype, options)
         self.measure = loss_function if tail_threshold is None else _contributions(loss_function)
         self.tail_threshold = tail_threshold
+        self.logs: dict[str, Tensor] = {}
         self.balancer = balancer
         self.scheduler = scheduler
         self.autocast_dtype = autocast_dtype
@@ -107,9 +109,11 @@ class FusionTrainer(SupervisedTrainer):
         # Around the balancer, not in the closures: so it knows that its first losses are narrow, and probes without.
         with autocast(batch.target.device, self.autocast_dtype):
             logs = self.balancer.backward(self.network, *parts)
+        self.logs = logs
         prediction = torch.cat([part.prediction for part in parts if part.prediction is not None])
         self.state.output = {"loss": logs["loss"], "pred": prediction, "label": batch.target, "logs": logs}
-        self.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        for event in AFTER_BACKWARD:
+            self.fire_event(event)
         if self.gradient_clip is not None:
             norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
             logs["gradient_norm_unclipped"] = norm

@@ -131,8 +131,9 @@ class RecordHistory:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._after_iteration)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch)
 
-    def _after_iteration(self, engine: Engine) -> None:
-        logs = {name: value.detach() for name, value in engine.state.output["logs"].items()}
+    def _after_iteration(self, engine: Any) -> None:
+        # Not from the output, which decollate=True takes apart case by case.
+        logs = {name: value.detach() for name, value in engine.logs.items()}
         self._waiting.append((engine.state.epoch, engine.state.iteration, logs))
         if len(self._waiting) >= self.every:
             self.flush()
