@@ -93,6 +93,37 @@ def make_datalist(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture(scope="session")
+def untrained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that holds nothing but a model of the tiny preset with random weights, for small volumes."""
+    import torch
+    from monai.bundle import ConfigParser
+
+    from medmd.networks import build_network
+    from medmd.workflows import resolve_literals, write_model_folder
+
+    bundle = Path(__file__).parents[1] / "bundles" / "remd"
+    config = ConfigParser.load_config_files([str(bundle / "train.json"), str(bundle / "presets" / "tiny.json")])
+    config["retina_band"] = 10
+    description = resolve_literals(config, "network")
+    torch.manual_seed(0)
+    network = build_network(description)
+    network.set_output_bias(-6.0)
+    folder = tmp_path_factory.mktemp("untrained")
+    write_model_folder(
+        folder / "model",
+        network=network,
+        description=description,
+        preprocessing=resolve_literals(config, "preprocessing"),
+        facts={
+            "method": "none",
+            "inputs": {"oct": "volume", "fundus": "image"},
+            "target": {"name": "md", "unit": "dB", "range": [-40.0, 6.0]},
+        },
+    )
+    return folder
+
+
 def _three_parts(cases: list) -> dict[str, list]:
     patients = sorted({case.patient_id for case in cases})
     share = max(1, len(patients) // 6)

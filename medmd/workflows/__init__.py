@@ -4,9 +4,10 @@ from medmd.workflows._data import ensure_datalist, labelled_cases
 from medmd.workflows._errors import explain_errors, user_error
 from medmd.workflows._evaluation import FinalEvaluation
 from medmd.workflows._inference import Evaluation, Inference, bundle_network, cases_to_predict
-from medmd.workflows._model_folder import ModelFolder, build_preprocessing, load_model_folder, write_model_folder
+from medmd.workflows._model_folder import ModelFolder, load_model_folder, write_model_folder
 from medmd.workflows._parser import active_parser, resolve_literals
 from medmd.workflows._predictor import Predictor, items_from_folder
+from medmd.workflows._preprocessing import build_preprocessing
 from medmd.workflows._scrub import scrub
 from medmd.workflows._session import Session
 from medmd.workflows._versions import environment

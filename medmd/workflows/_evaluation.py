@@ -14,9 +14,11 @@ from torch import nn
 from medmd.data import Case, Datalist, load_datalist
 from medmd.engines import predict_table
 from medmd.handlers import KeepBestOfEach, MLflowRun
+from medmd.networks import build_network
 from medmd.utils import read_json, write_json
 from medmd.workflows._model_folder import write_model_folder
 from medmd.workflows._parser import resolve_literals
+from medmd.workflows._preprocessing import check_preprocessing
 from medmd.workflows._session import Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,6 +39,9 @@ class FinalEvaluation:
         target_statistics: of the training split.
         pretrained: the handler that holds stage 1's best weights, or `None` when there was no stage 1.
         bootstrap_seed: of the intervals.
+
+    Raises:
+        MedmdError: network or preprocessing cannot be handed over as plain data.
     """
 
     def __init__(
@@ -55,6 +60,9 @@ class FinalEvaluation:
         self.statistics = dict(target_statistics)
         self.pretrained = pretrained
         self.bootstrap_seed = bootstrap_seed
+        if "evaluate" in session.stages:
+            # Now, not after hours of training.
+            self._describe_model()
 
     def run(self) -> None:
         """Predict, write, report."""
@@ -108,14 +116,20 @@ class FinalEvaluation:
             table["late_average"] = table.mean(axis=1)
         return table
 
+    def _describe_model(self) -> dict[str, Any]:
+        """Network and preprocessing as plain data, checked to be such as a model folder takes."""
+        description = resolve_literals(self.session.config, "network")
+        preprocessing = resolve_literals(self.session.config, "preprocessing")
+        check_preprocessing(preprocessing)
+        build_network(description, load_pretrained=False)
+        return {"description": description, "preprocessing": preprocessing}
+
     def _write_model(self, datalist: Datalist) -> None:
-        config = self.session.config
         header = datalist.header
         write_model_folder(
             self.session.folder / "model",
             network=self.network,
-            description=resolve_literals(config, "network"),
-            preprocessing=resolve_literals(config, "preprocessing"),
+            **self._describe_model(),
             facts={
                 "method": self.session.method,
                 "inputs": {name: header.inputs[name].kind for name in self._modalities},

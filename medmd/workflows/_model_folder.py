@@ -1,7 +1,7 @@
 """A trained model as a folder of plain data: what its network is, what its inputs go through, its weights.
 
-Nothing in it is code or is evaluated: JSON and safetensors only, and every class that it names must be one of ours or
-of MONAI's transforms. The folder is what inference, `medmd predict` and the registry load.
+Nothing in it is code or is evaluated: JSON and safetensors only, and every class that it names must be in a fixed list.
+The folder is what inference, `medmd predict` and the registry load.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from torch import nn
 
 from medmd._version import __version__
 from medmd.networks import build_network, load_weights, save_weights
 from medmd.utils import MedmdError, read_json, sha256_file, write_json
+from medmd.workflows._preprocessing import build_preprocessing, check_preprocessing
 
 NETWORK, PREPROCESSING, WEIGHTS, MANIFEST = "network.json", "preprocessing.json", "model.safetensors", "manifest.json"
 FORMAT = 1
-_ALLOWED_TRANSFORMS = ("medmd.transforms.", "monai.transforms.")
+_CONTENT = (NETWORK, PREPROCESSING, WEIGHTS)
+_FACTS = ("format", "method", "inputs", "target", "sha256")
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,12 @@ def write_model_folder(
         facts: for the manifest: `method`, `inputs`, `target` and whatever else describes the model.
     """
     folder = Path(folder)
+    check_preprocessing(preprocessing)
     folder.mkdir(parents=True, exist_ok=True)
-    _audit(preprocessing, "preprocessing")
     write_json(folder / NETWORK, description)
     write_json(folder / PREPROCESSING, preprocessing)
     save_weights(network, folder / WEIGHTS)
-    digests = {name: sha256_file(folder / name) for name in (NETWORK, PREPROCESSING, WEIGHTS)}
+    digests = {name: sha256_file(folder / name) for name in _CONTENT}
     write_json(folder / MANIFEST, {"format": FORMAT, "medmd": __version__, **facts, "sha256": digests})
 
 
@@ -69,45 +70,35 @@ def load_model_folder(folder: str | Path) -> ModelFolder:
     """Load what `write_model_folder` wrote.
 
     Raises:
-        MedmdError: a file is absent, differs from its digest, or names a class that is not allowed.
+        MedmdError: a file is absent or differs from its digest, a description names what is not allowed, or the folder
+            is of a format that this version does not know.
     """
     folder = Path(folder)
-    manifest = read_json(folder / MANIFEST)
-    for name, digest in manifest["sha256"].items():
+    manifest = _read_manifest(folder)
+    for name in _CONTENT:
         path = folder / name
-        if not path.is_file() or sha256_file(path) != digest:
+        if not path.is_file() or sha256_file(path) != manifest["sha256"][name]:
             problem = "differs from its digest" if path.is_file() else "is absent"
             msg = f"The model folder is damaged: {name} {problem}. Expected what manifest.json lists; copy it again."
             raise MedmdError(msg)
     network = build_network(read_json(folder / NETWORK), load_pretrained=False)
+    if list(network.modalities) != list(manifest["inputs"]):
+        msg = f"{MANIFEST}: inputs are {list(manifest['inputs'])}, those of the network {list(network.modalities)}."
+        raise MedmdError(msg)
     load_weights(network, folder / WEIGHTS)
     return ModelFolder(network.eval(), build_preprocessing(read_json(folder / PREPROCESSING)), manifest)
 
 
-def build_preprocessing(description: list[dict[str, Any]]) -> Compose:
-    """The transforms that a plain description names, nothing in it evaluated.
-
-    Raises:
-        MedmdError: an expression, a reference, or a class outside of `medmd.transforms` and `monai.transforms`.
-    """
-    _audit(description, "preprocessing")
-    parser = ConfigParser({"transforms": description})
-    return Compose(parser.get_parsed_content("transforms"))
-
-
-def _audit(value: Any, where: str) -> None:
-    if isinstance(value, dict):
-        target = value.get("_target_")
-        if target is not None and not str(target).startswith(_ALLOWED_TRANSFORMS):
-            msg = (
-                f"{where}: {target!r} is not allowed. Name a class of {' or '.join(_ALLOWED_TRANSFORMS)} by full path."
-            )
-            raise MedmdError(msg)
-        for name, item in value.items():
-            _audit(item, f"{where}#{name}")
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            _audit(item, f"{where}#{position}")
-    elif isinstance(value, str) and value[:1] in ("$", "@", "%"):
-        msg = f"{where}: {value!r} is an expression or reference. Preprocessing is handed over as plain data."
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    manifest = read_json(folder / MANIFEST)
+    lacking = [name for name in _FACTS if name not in manifest]
+    if lacking or "name" not in manifest["target"]:
+        msg = f"{MANIFEST}: expected the entries {', '.join(_FACTS)} and a name of the target, without {lacking}."
         raise MedmdError(msg)
+    if manifest["format"] != FORMAT:
+        msg = f"{MANIFEST}: format {manifest['format']}, expected {FORMAT}. Load it with a later medmd."
+        raise MedmdError(msg)
+    if sorted(manifest["sha256"]) != sorted(_CONTENT):
+        msg = f"{MANIFEST}: sha256 names {sorted(manifest['sha256'])}, expected {sorted(_CONTENT)}."
+        raise MedmdError(msg)
+    return dict(manifest)

@@ -70,11 +70,16 @@ class Predictor:
             msg = "There is nothing to predict: the list of cases is empty."
             raise MedmdError(msg)
         # Nothing is random here; this data set says which case cannot be loaded, and hides the paths.
-        dataset = CaseDataset(items, self.model.preprocessing, seed=0, cache=False)
+        dataset = CaseDataset([self._seen(item) for item in items], self.model.preprocessing, seed=0, cache=False)
         loader = DataLoader(dataset, batch_size=self.batch_size, num_workers=self.num_workers)
         table = predict_table(self.model.network, _Shown(loader), self.device)
         names = {"fusion": self.target, **{name: f"{self.target}_{name}" for name in self.modalities}}
         return table.drop(columns="target").rename(columns=names)
+
+    def _seen(self, item: dict[str, Any]) -> dict[str, Any]:
+        """What of an item has to do with its prediction; a measured target, for one, has not."""
+        given = {name: item[name] for name in self.modalities if item.get(name) is not None}
+        return {"case_id": item["case_id"], "laterality": item.get("laterality"), **given}
 
 
 class _Shown:
@@ -104,16 +109,19 @@ def items_from_folder(folder: str | Path, inputs: dict[str, str]) -> list[dict[s
         One item a case, sorted by name; modalities without a file are absent.
 
     Raises:
-        MedmdError: no file fits, or a case does not tell its laterality.
+        MedmdError: no file fits, or a case has two files of a modality or does not tell its laterality.
     """
-    folder = Path(folder)
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(Path(folder).iterdir()):
         for name, kind in inputs.items():
             suffix = next((s for s in _SUFFIXES.get(kind, ()) if path.name.lower().endswith(f"_{name}{s}")), None)
             if suffix is not None:
                 case = path.name[: -len(f"_{name}{suffix}")]
-                found.setdefault(case, {"case_id": case, "laterality": _laterality(case)})[name] = str(path)
+                item = found.setdefault(case, {"case_id": case, "laterality": _laterality(case)})
+                if name in item:
+                    msg = f"Case {case}: two files of {name}. Leave the one that is meant."
+                    raise MedmdError(msg)
+                item[name] = str(path)
     if not found:
         wanted = ", ".join(f"<case>_{name}{_SUFFIXES[kind][0]}" for name, kind in inputs.items() if kind in _SUFFIXES)
         msg = f"No case in the folder. Expected files named {wanted}, where <case> ends in -R or -L."
