@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -71,8 +73,20 @@ def _run(jobs: Sequence[tuple[Path, Eye, Hashes]], workers: int) -> Iterator[Has
         return
     # A fresh interpreter for each worker: forking a process with threads (torch) can lock up.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_follow_parent) as pool:
         yield from pool.map(_write_eye, jobs, chunksize=4)
+
+
+def _follow_parent() -> None:
+    """End with the parent: workers of one that was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
+
+
+def _exit_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _write_eye(job: tuple[Path, Eye, Hashes]) -> Hashes:

@@ -2,9 +2,13 @@
 
 import gzip
 import struct
+import subprocess
+import sys
+import time
 
 import nibabel
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -120,3 +124,22 @@ def test_strange_folders_are_left_alone(tmp_path):
     (tmp_path / "odd" / "phantom.json").write_text("[]")
     with pytest.raises(MedmdError, match="not an object"):
         PhantomCohort(2, 0).write(tmp_path / "odd")
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from medmd.data.phantom import PhantomCohort\n"
+        "if __name__ == '__main__':\n"
+        f"    PhantomCohort(400, 1).write({str(tmp_path / 'p')!r}, workers=2)\n"
+    )
+    parent = psutil.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    while len(list(tmp_path.glob("p/oct/p*.nii.gz"))) < 2:
+        assert parent.poll() is None
+        time.sleep(0.05)
+    children = parent.children()
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
+    assert not (tmp_path / "p" / "datalist.json").exists()
