@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from monai.utils import MAX_SEED
 from torch import Tensor
 
 from medmd.data import Case, Datalist, load_datalist, load_items, split_by_patient, target_statistics, write_datalist
-from medmd.utils import MedmdError
+from medmd.utils import MedmdError, atomic_path
 
 MODALITIES = ("fundus", "rnfl")
 SPLIT_SEED = 0
@@ -35,11 +35,6 @@ class Cohort:
     statistics: list[dict[str, float]]
     items: dict[str, dict[str, Any]]
 
-    @property
-    def cases(self) -> list[Case]:
-        """Every eye once, in the order of the folds' testing lists."""
-        return [case for fold in self.folds for case in fold["testing"]]
-
 
 def read_cohort(data: Path, work: Path, preprocessing: Sequence[Any], *, folds: int) -> Cohort:
     """Read a converted release, fold it by subject, and run the deterministic transforms.
@@ -49,27 +44,35 @@ def read_cohort(data: Path, work: Path, preprocessing: Sequence[Any], *, folds: 
 
     Args:
         data: folder that `python -m data_prep.grape` wrote, whatever its split.
-        work: receives `folds/fold-<i>.json`, the datalist of each fold.
+        work: receives `folds/fold-<i>.json`, the datalist of each fold, and `items.pt`, the result of `preprocessing`.
         preprocessing: transforms up to the first random one.
         folds: how many, at least 3.
 
     Raises:
         MedmdError: `folds` below 3 leaves nothing to test on, or no datalist.
     """
+    path = data / "datalist.json"
+    datalist = load_datalist(path)
+    found = fold_cases(datalist, folds)
+    return Cohort(
+        folds=found,
+        statistics=[_statistics(work / "folds" / f"fold-{i}.json", datalist, fold) for i, fold in enumerate(found)],
+        items=_remembered(work / "items.pt", lambda: _items(path, datalist.splits, Compose(list(preprocessing)))),
+    )
+
+
+def fold_cases(datalist: Datalist, folds: int) -> list[Fold]:
+    """The folds by subject, of the eyes that have both modalities.
+
+    Raises:
+        MedmdError: `folds` below 3 leaves nothing to test on.
+    """
     if folds < 3:
         msg = f"folds: expected at least 3 (training, validation, testing), got {folds}."
         raise MedmdError(msg)
-    path = data / "datalist.json"
-    datalist = load_datalist(path)
-    parts = split_by_patient(
-        [case for _, case in datalist.cases()], seed=SPLIT_SEED, folds=folds, target=datalist.header.target
-    )
-    complete = [{name: _complete(cases) for name, cases in part.items()} for part in parts]
-    return Cohort(
-        folds=complete,
-        statistics=[_statistics(work / "folds" / f"fold-{i}.json", datalist, fold) for i, fold in enumerate(complete)],
-        items=_items(path, datalist.splits, Compose(list(preprocessing))),
-    )
+    cases = [case for _, case in datalist.cases()]
+    parts = split_by_patient(cases, seed=SPLIT_SEED, folds=folds, target=datalist.header.target)
+    return [{name: _complete(each) for name, each in part.items()} for part in parts]
 
 
 class Reseeded(Compose):
@@ -136,6 +139,14 @@ def _statistics(path: Path, datalist: Datalist, fold: Mapping[str, Sequence[Case
     return dict(target_statistics(path))
 
 
+def _remembered(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `make` gives, kept in a file for the study's other processes and later starts."""
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            torch.save(make(), temporary)
+    return dict(torch.load(path))
+
+
 def _items(path: Path, splits: Mapping[str, Any], preprocessing: Compose) -> dict[str, dict[str, Any]]:
     found = {}
     for split in splits:
@@ -143,5 +154,5 @@ def _items(path: Path, splits: Mapping[str, Any], preprocessing: Compose) -> dic
             if set(MODALITIES) <= set(item):
                 ready = preprocessing(item)
                 kept = {name: torch.as_tensor(ready[name]).as_subclass(Tensor) for name in MODALITIES}
-                found[ready["case_id"]] = {"case_id": ready["case_id"], "target": ready["target"], **kept}
+                found[ready["case_id"]] = {"case_id": ready["case_id"], "target": float(ready["target"]), **kept}
     return found

@@ -141,7 +141,8 @@ def _prepare(study: Study) -> Cohort:
 def _in_order(study: Study, groups: Sequence[tuple[int, int]]) -> Iterator[None]:
     cohort = _prepare(study)
     for fold, seed in groups:
-        yield run_group(study, cohort, fold, seed)
+        run_group(study, cohort, fold, seed)
+        yield None
 
 
 _COHORTS: list[Cohort] = []
@@ -159,7 +160,8 @@ def _in_parallel(study: Study, groups: Sequence[tuple[int, int]], jobs: int) -> 
     # Spawned: a forked process would inherit PyTorch's threads in whatever state they are.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(study,)) as pool:
         for future in as_completed([pool.submit(_one, study, *group) for group in groups]):
-            yield future.result()
+            future.result()
+            yield None
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
