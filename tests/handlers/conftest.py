@@ -146,7 +146,9 @@ def make_stage(
     best: Any = KeepBest(evaluator=evaluator, network=network, patience=patience)
     if stage == "pretrain":
         best = KeepBestOfEach(evaluator=evaluator, patience=patience)
-    recorder = RecordHistory(history=history or History(), stage=stage, every=log_every, evaluator=evaluator)
+    recorder = RecordHistory(
+        history=History() if history is None else history, stage=stage, every=log_every, evaluator=evaluator
+    )
     checkpoint = Checkpoint(
         folder=folder,
         objects={"best": best, "history": recorder.history},

@@ -1,0 +1,273 @@
+"""Tracking against a real SQLite store."""
+
+import getpass
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from ignite.engine import Events
+
+from medmd.handlers import History, MLflowRun, TrackMLflow, silence_telemetry
+from medmd.handlers._history import Entry
+
+# MLflow 3.17 uses an option that SQLAlchemy 2.1 marks as deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*noload.*loader strategy:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _no_server(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An empty SQLite store: its schema takes seconds to make, copying it none."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlruns.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path, empty_store):
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "mlruns.db").write_bytes(empty_store)
+    return path
+
+
+def _open(folder, **options):
+    run = MLflowRun(folder=folder, **options)
+    run.start(parameters={"learning_rate": 0.001, "long": "x" * 900}, tags={"method": "remd"})
+    return run
+
+
+def _track(run):
+    return lambda recorder: TrackMLflow(run=run, recorder=recorder, every=40)
+
+
+def _metrics(run):
+    """By name (step, value) of everything that the store holds, in order of steps."""
+    names = run.client.get_run(run.run_id).data.metrics
+    histories = {name: run.client.get_metric_history(run.run_id, name) for name in names}
+    return {name: sorted((m.step, m.value) for m in found) for name, found in histories.items()}
+
+
+def _expected(history):
+    found = {}
+    for entry in history:
+        found.setdefault(f"{entry.stage}/{entry.name}", []).append((entry.iteration, entry.value))
+    return {name: sorted(values) for name, values in found.items()}
+
+
+def _equal(a, b):
+    # NaN, the share of no anchors, is not equal to itself.
+    return repr(sorted(a.items())) == repr(sorted(b.items()))
+
+
+def test_one_run_holds_every_number_of_both_stages(stage, folder):
+    run = _open(folder, experiment="eyes", name="first")
+    history = History()
+    one = stage(folder / "one", stage="pretrain", epochs=2, history=history, further=(_track(run),)).run()
+    stage(folder / "two", epochs=2, history=history, network=one.network, further=(_track(run),)).run()
+    run.finish("FINISHED")
+
+    assert _equal(_metrics(run), _expected(history))
+    assert {"pretrain/oct/loss", "pretrain/val_oct_mse", "train/gamma", "train/val_fusion_mae"} <= set(_metrics(run))
+    assert len(_metrics(run)["train/loss"]) == 6
+    assert len(_metrics(run)["train/val_fusion_mse"]) == 2
+    found = run.client.get_run(run.run_id)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "first"
+    assert found.data.params == {"learning_rate": "0.001", "long": "x" * 500}
+    experiment = run.client.get_experiment(found.info.experiment_id)
+    assert experiment.name == "eyes"
+    assert len(run.client.search_runs([experiment.experiment_id])) == 1
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_the_status_is_what_happened_and_the_last_numbers_are_sent(stage, folder, status):
+    run = _open(folder)
+    kept = []
+    stopped = stage(folder / "train", further=(_track(run), lambda recorder: kept.append(recorder) or _Nothing()))
+    stopped.run(stop_at=8)
+    run.finish(status)
+
+    found = run.client.get_run(run.run_id)
+    assert found.info.status == status
+    assert found.info.end_time is not None
+    # The history of 2 epochs; the iteration that had not come to the host is lost.
+    assert _equal(_metrics(run), _expected(stopped.history.entries))
+
+
+class _Nothing:
+    def attach(self, engine):
+        pass
+
+
+@pytest.mark.parametrize("every", [0, 1])
+def test_a_resumed_training_goes_on_in_its_run_without_gaps_or_repeats(stage, folder, every):
+    first = _open(folder)
+    stage(folder / "train", every=every, log_every=1, further=(_track(first),)).run(stop_at=6)
+    # As after kill -9: nothing was closed.
+    second = _open(folder)
+    assert second.goes_on
+    assert second.run_id == first.run_id
+    assert second.client.get_run(second.run_id).info.status == "RUNNING"
+    resumed = stage(folder / "train", every=every, log_every=1, init=9, further=(_track(second),)).run()
+    second.finish("FINISHED")
+
+    assert _equal(_metrics(second), _expected(resumed.history))
+    assert [step for step, _ in _metrics(second)["train/loss"]] == list(range(1, 10))
+    assert len(second.client.search_runs(["1"])) == 1
+
+
+def test_a_deleted_run_is_replaced_by_a_whole_one(stage, folder, caplog):
+    first = _open(folder)
+    stage(folder / "train", further=(_track(first),)).run(stop_at=5)
+    first.finish("FAILED")
+    first.client.delete_run(first.run_id)
+    second = _open(folder)
+    resumed = stage(folder / "train", init=9, further=(_track(second),)).run()
+
+    assert second.run_id != first.run_id
+    assert "was deleted; a new one is begun" in caplog.text
+    assert _equal(_metrics(second), _expected(resumed.history))
+
+
+def test_a_store_that_fails_otherwise_is_not_taken_for_a_deleted_run(folder, monkeypatch):
+    from mlflow.exceptions import MlflowException
+
+    _open(folder)
+    again = MLflowRun(folder=folder)
+
+    def fail(*_, **__):
+        raise MlflowException("database is locked")
+
+    monkeypatch.setattr(again.client, "update_run", fail)
+    with pytest.raises(MlflowException, match="locked"):
+        again.start(parameters={}, tags={})
+
+
+def test_nothing_identifies_person_or_machine(stage, folder):
+    run = _open(folder)
+    stage(folder / "train", epochs=1, further=(_track(run),)).run()
+    run.finish("FINISHED")
+    tags = run.client.get_run(run.run_id).data.tags
+
+    assert tags["mlflow.user"] == tags["mlflow.source.name"] == "medmd"
+    assert tags["method"] == "remd"
+    text = json.dumps(dict(tags))
+    for secret in (getpass.getuser(), os.path.expanduser("~"), str(folder), sys.argv[0], os.getcwd()):  # noqa: PTH109, PTH111
+        assert secret not in text
+    assert run.client.get_run(run.run_id).info.user_id in ("", "medmd", "unknown", None)
+
+
+def test_switched_off_it_does_nothing(stage, tmp_path):
+    run = MLflowRun(folder=tmp_path, enabled=False)
+    run.start(parameters={"a": 1}, tags={})
+    stage(tmp_path / "train", epochs=1, further=(_track(run),)).run()
+    run.log([Entry("train", 1, 1, "loss", 1.0)])
+    run.log_file(tmp_path)
+    run.finish("FINISHED")
+
+    assert run.last_steps() == {}
+    assert run.run_id is None
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+
+
+def test_files_and_folders_become_artifacts(folder):
+    run = _open(folder)
+    (folder / "report").mkdir()
+    (folder / "report" / "index.html").write_text("<p>")
+    (folder / "table.csv").write_text("a\n1\n")
+    run.log_file(folder / "table.csv")
+    run.log_file(folder / "report", "report")
+    run.log_file(folder / "absent.txt")
+
+    assert sorted(item.path for item in run.client.list_artifacts(run.run_id)) == ["report", "table.csv"]
+    assert [item.path for item in run.client.list_artifacts(run.run_id, "report")] == ["report/index.html"]
+    assert (folder / "mlruns" / run.run_id / "artifacts" / "table.csv").read_text() == "a\n1\n"
+
+
+def test_the_standard_variable_names_the_store(folder, tmp_path, monkeypatch, empty_store):
+    central = tmp_path / "central.db"
+    central.write_bytes(empty_store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{central}")
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other"
+    run = _open(other)
+
+    assert not run.is_local
+    assert run.uri == f"sqlite:///{central}"
+    assert not (other / "mlruns.db").exists()
+    assert run.client.get_run(run.run_id).info.status == "RUNNING"
+    # A run of another store is not continued here.
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (other / "mlruns.db").write_bytes(empty_store)
+    local = _open(other)
+    assert local.run_id != run.run_id
+
+
+def test_what_the_folder_remembers_holds_no_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://anna:secret@tracking.example.org:8443/mlflow")
+    run = MLflowRun(folder=tmp_path)
+
+    assert run._store() == "https://tracking.example.org:8443"
+
+
+def test_many_numbers_go_in_several_calls(folder):
+    run = _open(folder)
+    run.log([Entry("train", 1, step, "loss", step / 2) for step in range(2000)])
+
+    assert _metrics(run)["train/loss"] == [(step, step / 2) for step in range(2000)]
+
+
+def test_few_calls_are_made(stage, folder, monkeypatch):
+    run = _open(folder)
+    sizes = []
+    log = run.log
+    monkeypatch.setattr(run, "log", lambda entries: sizes.append(len(entries)) or log(entries))
+    stage(folder / "train", log_every=1, further=(lambda r: TrackMLflow(run=run, recorder=r, every=10**6),)).run()
+
+    assert len(sizes) == 3
+
+
+def test_telemetry_is_off_even_if_mlflow_was_imported_before():
+    code = (
+        "import mlflow.telemetry as t, medmd.handlers, os;"
+        "from mlflow.telemetry.client import get_telemetry_client as c;"
+        "print(c(), os.environ['MLFLOW_DISABLE_TELEMETRY'], os.environ['DO_NOT_TRACK'],"
+        " os.environ['MLFLOW_DISABLE_SCHEMA_DETAILS'])"
+    )
+    hidden = ("PYTEST_CURRENT_TEST", "CI", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "MLFLOW_DISABLE_SCHEMA_DETAILS")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["None", "true", "true", "true"]
+
+
+def test_a_setting_of_the_user_stays(monkeypatch):
+    monkeypatch.setenv("MLFLOW_DISABLE_SCHEMA_DETAILS", "false")
+    silence_telemetry()
+
+    assert os.environ["MLFLOW_DISABLE_SCHEMA_DETAILS"] == "false"
+
+
+def test_the_store_catches_up_only_once(stage, folder):
+    first = _open(folder)
+    stage(folder / "train", further=(_track(first),)).run(stop_at=5)
+    second = _open(folder)
+    asked = []
+    last_steps = second.last_steps
+    second.last_steps = lambda: asked.append(1) or last_steps()
+    resumed = stage(folder / "train", init=3, further=(_track(second),))
+    epochs = []
+    resumed.trainer.add_event_handler(Events.EPOCH_STARTED, lambda e: epochs.append(e.state.epoch))
+    resumed.run()
+
+    assert epochs == [2, 3]
+    assert asked == [1]
