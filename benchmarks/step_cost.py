@@ -31,7 +31,7 @@ The model is the paper's: a 2-D ResNet-34 on a 256-channel OCT and one on a 3-ch
 for each and one for both. `plain` is `loss.backward()` of the summed loss; columns without a unit are ratios to it, the
 median over rounds in which every method takes one step; `fastest` compares the fastest step of each, which other
 programs on the machine disturb least, and processor time does not count theirs. Memory is the peak of a process that
-takes three steps. All steps stop before the optimiser."""
+takes two steps. All steps stop before the optimiser."""
 
 # Most FLOPs a step may take, in plain steps.
 LIMITS = {
@@ -136,7 +136,7 @@ def summary(taken: dict[str, list[float]], name: str, clock: str) -> list[tuple[
 
 
 def measure_memory(options: argparse.Namespace, name: str, size: int) -> float:
-    """Peak resident memory in MB of a fresh process that takes three steps."""
+    """Peak resident memory in MB of a fresh process that takes two steps."""
     command = [sys.executable, __file__, *options.arguments, "--memory-of", name, "--sizes", str(size)]
     found = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own script
     return float(found.stdout)
@@ -145,7 +145,8 @@ def measure_memory(options: argparse.Namespace, name: str, size: int) -> float:
 def memory_of(options: argparse.Namespace) -> float:
     """The child's part of `measure_memory`."""
     step = step_of(balancers()[options.memory_of], *prepare(options, options.sizes[0]))
-    for _ in range(3):
+    # The second step has the gradients of the first in memory, as every later one has.
+    for _ in range(2):
         step()
     return peak_memory() / 2**20
 
