@@ -75,8 +75,20 @@ def _measure(name: str, steps: int) -> dict[str, Any]:
         "cached_case_mib": round(sum(value[0].numel() * 4 for value in inputs.values()) / 2**20, 2),
         "pretrain_step_ms": round(first, 1),
         "train_step_ms": round(second, 1),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mib": round(peak_memory() / 2**20),
     }
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes.
+
+    `ru_maxrss` would not do on Linux: it survives `exec`, so that a child starts with the peak of its parent.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _milliseconds(step: Any, steps: int) -> float:
