@@ -29,7 +29,8 @@ def input_example(inputs: dict[str, str], vector_lengths: dict[str, int]) -> pd.
 def _file(kind: str) -> bytes:
     if kind == "volume":
         volume = np.zeros(_SHAPES[kind], np.uint8)
-        volume[:, 24:40] = 160
+        # Graded, so that no crop of it is constant.
+        volume[:, 24:40] = np.linspace(80, 200, 16).astype(np.uint8)[:, None]
         return bytes(nibabel.Nifti1Image(volume, np.diag([0.1, 0.02, 0.2, 1.0])).to_bytes())
     rows, columns, _ = _SHAPES[kind]
     y, x = np.mgrid[:rows, :columns] - np.array([rows / 2, columns / 2])[:, None, None]

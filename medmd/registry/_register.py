@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import medmd
 from medmd.handlers import NEUTRAL_TAGS, MLflowRun, silence_telemetry
 from medmd.utils import MedmdError, read_json
+from medmd.workflows import load_model_folder
 
 _REQUIREMENTS = (
     "mlflow", "monai", "torch", "pytorch-ignite", "numpy", "scipy", "pandas", "nibabel", "scikit-image", "pillow",
@@ -56,16 +58,18 @@ def register_run(run_dir: str | Path, *, name: str, alias: str | None = None) ->
         alias: moved to this version, for example `challenger`.
 
     Raises:
-        MedmdError: the folder holds no finished run.
+        MedmdError: the folder holds no finished run, or its model is damaged; nothing was registered then.
     """
     folder = Path(run_dir)
     model = folder / "model"
     if not (model / "manifest.json").is_file():
         msg = f"{folder}: no finished run here (model/manifest.json is absent). Let the training end first."
         raise MedmdError(msg)
-    manifest = read_json(model / "manifest.json")
+    manifest = load_model_folder(model).manifest
     tracker = MLflowRun(folder=folder)
-    with _store(tracker.uri):
+    with _store(tracker.uri), warnings.catch_warnings():
+        # MLflow's own: of its type hints, and of what pandas and SQLAlchemy will drop. Nobody here could heed them.
+        warnings.simplefilter("ignore")
         version = _log(folder, manifest, name)
     _describe(tracker, folder, manifest, name, version)
     if alias is not None:
@@ -145,8 +149,9 @@ def _describe(tracker: MLflowRun, folder: Path, manifest: dict[str, Any], name: 
     measured = folder / "report" / "metrics.json"
     if measured.is_file():
         fusion = read_json(measured).get("overall", {}).get("fusion", {})
-        known = {key: fusion[key]["estimate"] for key in ("mae", "rmse", "r2") if key in fusion}
-        lines.append("Test split: " + ", ".join(f"{key} {value:.3f}" for key, value in known.items()) + ".")
+        known = {key: fusion.get(key, {}).get("estimate") for key in ("mae", "rmse", "r2")}
+        shown = [f"{key} {value:.3f}" for key, value in known.items() if value is not None]
+        lines += ["Test split: " + ", ".join(shown) + "."] if shown else []
     lines.append("Not a medical device.")
     tracker.client.update_model_version(name, version, description=" ".join(lines))
     tags = {"method": manifest["method"], "medmd": manifest["medmd"], **_digests(manifest)}

@@ -5,7 +5,6 @@ from ignite.engine import Events
 from medmd.utils import sha256_file
 from medmd.workflows import Predictor, cases_to_predict
 
-
 # MLflow 3.17 uses a loader strategy that SQLAlchemy 2.1 has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload.*loader strategy:DeprecationWarning")
 
