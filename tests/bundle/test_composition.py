@@ -1,0 +1,130 @@
+"""Every combination of presets, methods and data sets is a configuration that can be built; nothing is trained here."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from monai.bundle import ConfigParser
+
+from medmd.balancing import Balancer
+from medmd.networks import build_network
+from medmd.workflows import build_preprocessing, resolve_literals
+from medmd.workflows._settings import check_settings
+
+BUNDLE = Path(__file__).parents[2] / "bundles" / "remd"
+PRESETS = sorted(path.stem for path in (BUNDLE / "presets").glob("*.json"))
+METHODS = sorted(path.stem for path in (BUNDLE / "methods").glob("*.json"))
+DATA = sorted(path.stem for path in (BUNDLE / "data").glob("*.json"))
+# After which data set a preset is meant, where it says so.
+AFTER = {"grape_imagenet": "grape"}
+# Needs weights that are installed apart.
+NEEDS_WEIGHTS = {"grape_imagenet"}
+
+
+def overlays(preset, *more):
+    data = [f"data/{AFTER[preset]}.json"] if preset in AFTER else []
+    return [*data, f"presets/{preset}.json", *more]
+
+
+def compose(*names, **settings):
+    config = ConfigParser.load_config_files([str(BUNDLE / name) for name in ("train.json", *names)])
+    parser = ConfigParser(config)
+    parser.update({"device": "cpu", "target_statistics": STATISTICS, "datalist": "none", **settings})
+    return parser
+
+
+STATISTICS = {"mean": -6.0, "std": 5.0, "variance": 25.0, "count": 100, "tail_threshold": -12.0}
+
+
+def test_there_is_something_to_compose():
+    assert {"default", "tiny", "paper", "vit", "oct_only", "fundus_only"} <= set(PRESETS)
+    assert {"sgm", "mmpareto", "ogm_ge", "uniform_sum", "joint_loss"} <= set(METHODS)
+
+
+@pytest.mark.parametrize(("preset", "method"), list(itertools.product(PRESETS, METHODS)))
+def test_every_preset_takes_every_method(preset, method):
+    parser = compose(*overlays(preset, f"methods/{method}.json"))
+    check_settings(dict(parser.config))
+    resolve_literals(parser.config, "network")
+    assert isinstance(parser.get_parsed_content("balancer"), Balancer)
+    assert callable(parser.get_parsed_content("regression_loss"))
+    overlay = json.loads((BUNDLE / "methods" / f"{method}.json").read_text())
+    for name, value in overlay.items():
+        assert parser[name] == value
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_parts_of_a_preset_fit_one_another(preset):
+    parser = compose(*overlays(preset))
+    described = resolve_literals(parser.config, "preprocessing")
+    last = build_preprocessing(described).transforms[-1]
+    network = build_network(resolve_literals(parser.config, "network"), load_pretrained=False)
+    assert list(network.modalities) == list(last.keys) == parser["modalities"]
+    augmented = parser.get_parsed_content("augmentation")
+    assert len(augmented) == len(parser["augmentation"])
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name not in NEEDS_WEIGHTS and name != "paper"])
+def test_a_network_takes_what_the_preprocessing_gives(preset, make_datalist):
+    import torch
+
+    parser = compose(*overlays(preset), retina_band=10)
+    network = build_network(resolve_literals(parser.config, "network")).eval()
+    last = build_preprocessing(resolve_literals(parser.config, "preprocessing")).transforms[-1]
+    inputs = {name: torch.zeros(1, *shape) for name, shape in last.shapes.items()}
+    with torch.no_grad():
+        assert network(inputs).fusion.shape == (1,)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_every_data_set_takes_every_method(name):
+    for method in METHODS:
+        parser = compose(f"data/{name}.json", f"methods/{method}.json")
+        check_settings(dict(parser.config))
+        network = build_network(resolve_literals(parser.config, "network"))
+        last = build_preprocessing(resolve_literals(parser.config, "preprocessing")).transforms[-1]
+        assert list(network.modalities) == list(last.keys) == parser["modalities"]
+
+
+def test_the_default_preset_changes_nothing():
+    plain, preset = compose(), compose("presets/default.json")
+    changed = {name for name in preset.config if preset[name] != plain.config.get(name)}
+    assert changed <= {"_desc_"}
+
+
+@pytest.mark.parametrize("path", sorted(BUNDLE.rglob("*.json")), ids=lambda path: str(path.relative_to(BUNDLE)))
+def test_every_file_says_what_it_is(path):
+    content = json.loads(path.read_text())
+    if path.parent.name in ("presets", "data"):
+        assert content["_desc_"]
+    if path.parent.name == "methods" and path.stem in ("sgm", "mmpareto", "ogm_ge", "uniform_sum", "joint_loss"):
+        assert content["method"] == path.stem
+
+
+def test_expressions_are_few():
+    def expressions(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            return [text for item in value for text in expressions(item)]
+        return [value] if isinstance(value, str) and value.startswith("$") else []
+
+    found = {
+        name: expressions(json.loads((BUNDLE / f"{name}.json").read_text()))
+        for name in ("train", "evaluate", "inference")
+    }
+    assert len(found["train"]) <= 30
+    assert len(found["evaluate"]) <= 3
+    assert len(found["inference"]) <= 3
+    assert all(len(text) < 120 and "lambda" not in text for texts in found.values() for text in texts)
+
+
+@pytest.mark.parametrize("only", ["oct", "fundus"])
+def test_one_modality_composes_with_another_size(only):
+    parser = compose("presets/tiny.json", f"presets/{only}_only.json")
+    described = resolve_literals(parser.config, "preprocessing")
+    other = {"oct": "fundus", "fundus": "oct"}[only]
+    assert other not in json.dumps(described)
+    network = build_network(resolve_literals(parser.config, "network"))
+    assert network.modalities == (only,)
