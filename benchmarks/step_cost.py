@@ -114,10 +114,13 @@ def measure_times(steps: dict[str, Callable[[], object]], rounds: int) -> dict[s
     """
     clocks = {"wall": time.perf_counter, "processor": time.process_time}
     taken: dict[str, dict[str, list[float]]] = {clock: {name: [] for name in steps} for clock in clocks}
-    for _ in range(rounds):
-        for name, step in steps.items():
+    names = list(steps)
+    for number in range(rounds):
+        # Another beginning each time: the step after a heavy one finds a colder cache.
+        first = 3 * number % len(names)
+        for name in names[first:] + names[:first]:
             start = {clock: read() for clock, read in clocks.items()}
-            step()
+            steps[name]()
             for clock, read in clocks.items():
                 taken[clock][name].append(read() - start[clock])
     return {
