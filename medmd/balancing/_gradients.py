@@ -65,7 +65,9 @@ def add_gradients(
         return
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
-    torch.autograd.backward(loss, inputs=list(parameters), retain_graph=retain)
+    # The caller's autocast is for forward passes: a backward pass under it would narrow what ran in float32.
+    with torch.autocast(loss.device.type, enabled=False):
+        torch.autograd.backward(loss, inputs=list(parameters), retain_graph=retain)
     for place, parameter in enumerate(parameters):
         gradients[place], parameter.grad = parameter.grad, None
 
