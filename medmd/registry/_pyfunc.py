@@ -65,7 +65,7 @@ class MeanDeviationModel(PythonModel):
 
 def _is_null(value: Any) -> bool:
     # pandas writes a gap as None, NaN or NA, by the column's type. Bytes and lists hold something.
-    return not isinstance(value, (bytes, bytearray, memoryview, list, np.ndarray)) and bool(pd.isna(value))
+    return not isinstance(value, (bytes, bytearray, memoryview, list, tuple, np.ndarray)) and bool(pd.isna(value))
 
 
 def _vector(value: Any) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from medmd.data import load_datalist, load_items
-from medmd.networks import BundleNetwork, MultimodalRegressor
+from medmd.networks import BundleNetwork
 from medmd.utils import MedmdError, atomic_path, write_json
 from medmd.workflows._data import labelled_cases, with_inputs
 from medmd.workflows._evaluation import case_columns, header_of, reference_columns_of
@@ -21,11 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 
 def bundle_network(folder: str | Path) -> BundleNetwork:
     """The network of a model folder as MONAI's tools call one."""
-    network = load_model_folder(folder).network
-    if not isinstance(network, MultimodalRegressor):
-        msg = f"network.json of the model folder describes a {type(network).__name__}, expected a MultimodalRegressor."
-        raise MedmdError(msg)
-    return BundleNetwork(network)
+    return BundleNetwork(load_model_folder(folder).network)
 
 
 def cases_to_predict(source: str | Path, inputs: dict[str, str], split: str | None = None) -> list[dict[str, Any]]:

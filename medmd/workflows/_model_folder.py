@@ -14,7 +14,7 @@ from monai.transforms import Compose
 from torch import nn
 
 from medmd._version import __version__
-from medmd.networks import build_network, load_weights, save_weights
+from medmd.networks import MultimodalRegressor, build_network, load_weights, save_weights
 from medmd.utils import MedmdError, read_json, sha256_file, write_json
 from medmd.workflows._preprocessing import build_preprocessing, check_preprocessing
 
@@ -34,7 +34,7 @@ class ModelFolder:
         manifest: name of the method, inputs (name, kind), target (name, unit), version, digests.
     """
 
-    network: nn.Module
+    network: MultimodalRegressor
     preprocessing: Compose
     manifest: dict[str, Any]
 

@@ -40,7 +40,7 @@ class Predictor:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Names of the inputs, in the network's order."""
-        return tuple(self.model.network.modalities)  # type: ignore[arg-type]
+        return tuple(self.model.network.modalities)
 
     @property
     def inputs(self) -> dict[str, str]:

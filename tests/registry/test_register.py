@@ -236,6 +236,17 @@ def test_the_next_version_takes_over_the_alias(registered, run, client, monkeypa
     assert str(client.get_model_version_by_alias("other", "champion").version) == again.version == "2"
 
 
+def test_the_users_settings_are_put_back(run, monkeypatch):
+    import mlflow
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_RUN_CONTEXT", '{"team": "x"}')
+    before = mlflow.get_tracking_uri()
+    register_run(run, name="third")
+    assert os.environ["MLFLOW_RUN_CONTEXT"] == '{"team": "x"}'
+    assert mlflow.get_tracking_uri() == before
+
+
 def test_an_unfinished_run_is_refused_and_untouched(tmp_path):
     with pytest.raises(MedmdError, match=r"no finished run here \(model/manifest.json is absent\)"):
         register_run(tmp_path, name="remd")

@@ -82,6 +82,13 @@ def test_a_file_that_the_format_does_not_know_is_refused(model, tmp_path):
         load_model_folder(model)
 
 
+def test_inputs_that_are_not_those_of_the_network_are_refused(model):
+    manifest = read_json(model / "manifest.json")
+    write_json(model / "manifest.json", manifest | {"inputs": {"fundus": "image", "oct": "volume"}})
+    with pytest.raises(MedmdError, match=r"inputs are \['fundus', 'oct'\], those of the network \['oct', 'fundus'\]"):
+        load_model_folder(model)
+
+
 def test_a_later_format_is_refused(model):
     write_json(model / "manifest.json", read_json(model / "manifest.json") | {"format": 2})
     with pytest.raises(MedmdError, match="format 2"):
@@ -107,6 +114,8 @@ HOSTILE = [
     {f"$open('{PROOF}', 'w')": 1, "_target_": "monai.transforms.Identity"},
     {"_target_": "monai.transforms.Identity", "_requires_": f"$open('{PROOF}', 'w')"},
     {"_target_": "monai.transforms.Identity", "_mode_": "debug"},
+    {"_target_": "monai.transforms.Flipd", "keys": "oct", "_mode_": "debug"},
+    {"_target_": "monai.transforms.Flipd", "keys": {"_target_": "os.getcwd"}},
     {"_target_": "monai.transforms.LoadImaged", "keys": "oct", "reader": "os.system", "command": f"touch {PROOF}"},
     {"_target_": "monai.transforms.SaveImaged", "keys": "oct"},
     {"_target_": "medmd.transforms.find_retina_band", "volume": 1},
