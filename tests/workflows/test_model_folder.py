@@ -115,6 +115,8 @@ HOSTILE = [
     {"_target_": "monai.transforms.Identity", "_requires_": f"$open('{PROOF}', 'w')"},
     {"_target_": "monai.transforms.Identity", "_mode_": "debug"},
     {"_target_": "monai.transforms.Flipd", "keys": "oct", "_mode_": "debug"},
+    {"_target_": "monai.transforms.Flipd", "keys": ["oct", f"$open('{PROOF}', 'w')"]},
+    {"_target_": "monai.transforms.Flipd", "keys": "oct", "spatial_axis": "@0"},
     {"_target_": "monai.transforms.Flipd", "keys": {"_target_": "os.getcwd"}},
     {"_target_": "monai.transforms.LoadImaged", "keys": "oct", "reader": "os.system", "command": f"touch {PROOF}"},
     {"_target_": "monai.transforms.SaveImaged", "keys": "oct"},
