@@ -129,7 +129,9 @@ class Checkpoint:
             "objects": {name: item.state_dict() for name, item in self._items(engine).items()},
         }
         with atomic_path(self.folder / f"checkpoint-{engine.state.iteration:08d}.pt") as temporary:
-            torch.save(state, temporary)
+            # Through a file object: given a path, torch writes that random name into the archive.
+            with temporary.open("wb") as file:
+                torch.save(state, file)
         for old in self.files()[: -self.keep]:
             old.unlink()
 
