@@ -7,6 +7,7 @@ python benchmarks/step_cost.py --small
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import resource
 import statistics
@@ -193,6 +194,7 @@ def environment(options: argparse.Namespace) -> dict[str, Any]:
         "planes": options.planes,
         "rounds": options.rounds,
         "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "processor": processor(),
         "python": platform.python_version(),
         "torch": torch.__version__,
