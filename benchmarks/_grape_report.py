@@ -16,6 +16,7 @@ from medmd.data import load_datalist
 from medmd.utils import read_json, write_atomic, write_json
 
 _NAMES = {"r2": "R2", "rmse": "RMSE, dB", "mae": "MAE, dB"}
+_USUAL_EPOCHS = 60
 _METHODS = """\
 Eyes: first visits of the release with an optic-disc crop and an RNFL measurement. Input: the crop at 64 x 64 and the
 five RNFL thicknesses (numbers, not an image). Target: mean sensitivity in dB of the Octopus G1 field of the same visit.
@@ -70,7 +71,7 @@ def compute(study: Any, *, replicates: int) -> dict[str, Any]:
             "last_epoch": {s: unselected[name]["metrics"][s]["estimate"] for s in STATISTICS},
         }
     return {
-        "command": " ".join(["python -m benchmarks.grape", *sys.argv[1:]]),
+        "command": _command(study),
         "environment": read_json(folder / "environment.json"),
         "study": read_json(folder / "study.json"),
         "replicates": replicates,
@@ -83,6 +84,12 @@ def compute(study: Any, *, replicates: int) -> dict[str, Any]:
     }
 
 
+def _command(study: Any) -> str:
+    """How it was called, without the places of one machine."""
+    places = {study.data: "DATA", study.work: "WORK"}
+    return " ".join(["python -m benchmarks.grape", *(places.get(word, word) for word in sys.argv[1:])])
+
+
 def markdown(results: Mapping[str, Any], *, figure: str) -> str:
     """The report as text."""
     rows = results["rows"]
@@ -91,6 +98,8 @@ def markdown(results: Mapping[str, Any], *, figure: str) -> str:
         f"{len(results['seeds'])} seeds, {results['study']['epochs']} epochs a run; mean sensitivity "
         f"{results['target']['mean']:.2f} dB, SD {results['target']['sd']:.2f} dB."
     )
+    if results["study"]["epochs"] < _USUAL_EPOCHS:
+        size += f" The script's default is {_USUAL_EPOCHS} epochs; fewer were run to fit the time there was."
     parts = [
         "# GRAPE: the methods on real eyes",
         f"Written by `{results['command']}`; do not edit by hand.",

@@ -8,6 +8,8 @@ from typing import Any
 from benchmarks._grape_table import BASELINE, REFERENCES, ROWS, STATISTICS, TITLES
 
 _UNIMODAL = ("fundus", "rnfl")
+# A best epoch later than this share of the epochs: validation was still improving.
+_LATE = 0.9
 _BETTER_IS_HIGHER = {"r2": True, "rmse": False, "mae": False}
 
 
@@ -57,17 +59,25 @@ def _spread(rows: Mapping[str, Any]) -> str:
 def _decided(rows: Mapping[str, Any]) -> str:
     better: list[str] = []
     worse: list[str] = []
-    for row in rows.values():
-        if row["title"] in REFERENCES.values() or not row["difference"]:
+    for name, row in rows.items():
+        if name in REFERENCES or not row["difference"]:
             continue
-        for key in STATISTICS:
-            ends = row["difference"][key]
-            if ends["low"] > 0 or ends["high"] < 0:
-                (better if (ends["low"] > 0) == _BETTER_IS_HIGHER[key] else worse).append(f"{row['title']} ({key})")
+        sides = {key: _side(row["difference"][key], key) for key in STATISTICS}
+        for side, found in ((1, better), (-1, worse)):
+            metrics = [key.upper() for key in STATISTICS if sides[key] == side]
+            if metrics:
+                found.append(f"{row['title']} ({', '.join(metrics)})")
     return (
-        f"Intervals of the difference to {TITLES[BASELINE]} that leave out 0: better: {', '.join(better) or 'none'}; "
-        f"worse: {', '.join(worse) or 'none'}."
+        f"Intervals of the difference to {TITLES[BASELINE]} that leave out 0: better: {'; '.join(better) or 'none'}. "
+        f"Worse: {'; '.join(worse) or 'none'}."
     )
+
+
+def _side(ends: Mapping[str, float], key: str) -> int:
+    """1 when the interval says better, -1 when it says worse, 0 when it holds 0."""
+    if not (ends["low"] > 0 or ends["high"] < 0):
+        return 0
+    return 1 if (ends["low"] > 0) == _BETTER_IS_HIGHER[key] else -1
 
 
 def _against_ridge(rows: Mapping[str, Any]) -> str:
@@ -76,6 +86,12 @@ def _against_ridge(rows: Mapping[str, Any]) -> str:
     text = f"Ridge regression on the five RNFL numbers reaches R2 {_r2(ridge):.3f}"
     if "rnfl" in rows:
         text += f", the network on the same numbers {_r2(rows['rnfl']):.3f}"
+        cost = rows["rnfl"]["cost"]
+        if _r2(rows["rnfl"]) < _r2(ridge) and cost["best_epoch"]["rnfl"] > _LATE * cost["epochs"]:
+            text += (
+                f" after {cost['steps']:.0f} steps, its best epoch among the last: the networks of this study are not "
+                "trained to their end, and the order of the rows may be that of how fast they learn"
+            )
     return f"{text}; {len(above)} of {len(trained)} fused rows are above the ridge."
 
 
@@ -97,9 +113,9 @@ def _stage_one(rows: Mapping[str, Any]) -> list[str]:
         return []
     full, without = (_r2(rows[name]) for name in names)
     return [
-        f"Stage 1 before UniformSum: R2 {full:.3f} with its contrastive part, {without:.3f} without, "
-        f"{_r2(rows[BASELINE]):.3f} with no stage 1 and as many steps. What the contrastive part adds is "
-        f"{full - without:+.3f}."
+        f"Stage 1 before UniformSum: R2 {full:.3f} with its contrastive part, {without:.3f} without (the contrastive "
+        f"part adds {full - without:+.3f}), {_r2(rows[BASELINE]):.3f} with no stage 1 and as many steps in all. The "
+        f"steps of stage 1 are steps that the fused head does not have."
     ]
 
 
@@ -126,8 +142,8 @@ def _selection(rows: Mapping[str, Any]) -> list[str]:
     epochs = [share for row in trained for share in _shares(row["cost"])]
     return [
         f"At the last epoch the fused rows' R2 differ by {min(gains):+.3f} to {max(gains):+.3f} from those of the "
-        f"chosen epoch, which lies at {sum(epochs) / len(epochs):.0%} of the stage on average (near the end: longer "
-        f"training might still gain)."
+        f"chosen epoch, which lies at {sum(epochs) / len(epochs):.0%} of the stage on average (near the end "
+        f"means that longer training might still gain)."
     ]
 
 
