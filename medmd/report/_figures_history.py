@@ -98,6 +98,9 @@ def _validation(history: pd.DataFrame, stage: str) -> dict[str, pd.Series]:
             found[name.removesuffix("/val_mse")] = name
         elif name.startswith("val_") and name.endswith("_mse"):
             found[name.removeprefix("val_").removesuffix("_mse")] = name
+    if stage == "pretrain":
+        # Stage 1 trains no fusion head: its error there says nothing.
+        found.pop("fusion", None)
     return {short: _per_epoch(history, stage, name) ** 0.5 for short, name in found.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from medmd.report._style import BLUE, GREY, ORANGE, RED, legend_below, name_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _STAGE = "train"
@@ -29,21 +30,23 @@ def modulation_figure(history: pd.DataFrame) -> Figure | None:
     figure, axes = new_figure(1, 3, size=(11.0, 3.8))
     left, middle, right = axes[0]
     _noisy(left, gamma, BLUE)
-    name_axes(left, title="A  step factor", x="iteration", y="gamma")
+    name_axes(left, title="A  gamma", x="iteration", y="gamma")
     _noisy(middle, positive, ORANGE)
     middle.set_yscale("log")
+    _plain_ticks(middle.yaxis)
     hidden = len(sharpness) - len(positive)
     note = f" ({hidden} not positive, not shown)" if hidden else ""
-    name_axes(middle, title=f"A  sharpness{note}", x="iteration", y="sharpness (log)")
+    name_axes(middle, title=f"A'  sharpness{note}", x="iteration", y="sharpness (log)")
     _, in_gamma, in_sharpness = np.intersect1d(gamma[:, 0], positive[:, 0], return_indices=True)
     x, y = positive[in_sharpness, 1], gamma[in_gamma, 1]
     right.scatter(x, y, s=12, c=BLUE, alpha=0.5, edgecolors="none")
     right.set_xscale("log")
+    _plain_ticks(right.xaxis)
     name_axes(right, title=f"B  together{_correlation(x, y)}", x="sharpness (log)", y="gamma")
     title_figure(
         figure,
         "Sharpness-aware gradient modulation",
-        "points: iterations; lines: running median. Gamma is made from sharpness: B must rise.",
+        "points: iterations; lines: running median. Gamma is made from sharpness: after warm-up, B must rise.",
     )
     return figure
 
@@ -56,10 +59,12 @@ def conflict_figure(history: pd.DataFrame) -> Figure | None:
     figure, axes = new_figure(2, 1, size=(7.0, 5.4), height_ratios=(2, 1))
     top, bottom = axes[:, 0]
     against = cosine[:, 1] < 0
+    # Above the line: few conflicts must not hide behind it.
+    look: dict[str, Any] = {"alpha": 0.7, "edgecolors": "none", "zorder": 3}
     handles = [
-        top.scatter(*cosine[~against].T, s=9, c=BLUE, alpha=0.5, edgecolors="none", label="in agreement"),
-        top.scatter(*cosine[against].T, s=12, c=RED, marker="^", alpha=0.7, edgecolors="none", label="in conflict"),
-        *top.plot(*running(cosine).T, color="black", linewidth=1.4, label="running median"),
+        top.scatter(*cosine[~against].T, s=18, c=BLUE, label="in agreement", **look),
+        top.scatter(*cosine[against].T, s=24, c=RED, marker="^", label="in conflict", **look),
+        *top.plot(*running(cosine).T, color="black", linewidth=1.6, zorder=2, label="running median"),
     ]
     top.axhline(0.0, color=GREY, linewidth=0.8)
     top.set_ylim(-1.05, 1.05)
@@ -86,6 +91,17 @@ def _conflicts(history: pd.DataFrame) -> pd.Series:
 def _noisy(axis: Axes, values: NDArray[np.float64], colour: str) -> None:
     axis.scatter(values[:, 0], values[:, 1], s=9, c=colour, alpha=0.4, edgecolors="none")
     axis.plot(*running(values).T, color="black", linewidth=1.4)
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """A few plain numbers on a logarithmic axis of few decades, where the default labels run into one another."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+
+    low, high = axis.get_view_interval()
+    axis.set_minor_formatter(NullFormatter())
+    if high < 100 * low:
+        axis.set_major_locator(MaxNLocator(nbins=4) if high < 10 * low else LogLocator(subs=(1.0, 3.0)))
+        axis.set_major_formatter(ScalarFormatter(useOffset=False))
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:

@@ -1,6 +1,8 @@
 import io
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.image import imread
 
@@ -75,9 +77,18 @@ def test_training_curves_are_means_of_epochs_and_validation_rmse(history):
     assert line(validation, "OCT") == pytest.approx(np.array([[epoch, (30 / epoch) ** 0.5] for epoch in range(1, 7)]))
     assert validation.get_ylabel() == "validation RMSE [dB]"
     assert {entry.get_label() for entry in figure.axes[1].get_lines()} == {"OCT", "fundus", "fusion", "total"}
+    assert "fusion" in {entry.get_label() for entry in figure.axes[3].get_lines()}
     single = training_curves_figure(history[(history["stage"] == "train") & (history["epoch"] == 1)], unit="")
     assert len(single.axes) == 2
     assert single.axes[1].get_ylabel() == "validation RMSE"
+
+
+def test_stage_one_shows_no_curve_of_the_untrained_fusion(history):
+    untrained = history[history["name"] == "val_fusion_mse"].assign(stage="pretrain")
+    figure = training_curves_figure(pd.concat([history, untrained], ignore_index=True))
+    drawn = [{entry.get_label() for entry in axis.get_lines()} for axis in figure.axes]
+    assert "fusion" not in drawn[0] | drawn[2]
+    assert "fusion" in drawn[1] & drawn[3]
 
 
 def test_margin_over_iterations(history):
@@ -103,6 +114,26 @@ def test_modulation_leaves_out_what_has_no_logarithm_and_says_so(history):
     assert "Spearman" not in modulation_figure(constant).axes[2].get_title(loc="left")
 
 
+def test_modulation_panels_have_their_own_names(history):
+    figure = modulation_figure(history)
+    assert [axis.get_title(loc="left").split(" ")[0] for axis in figure.axes] == ["A", "A'", "B"]
+    assert "after warm-up" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("span", [1.0, 1.5, 3.0, 7.0, 12.0, 80.0, 300.0])
+def test_labels_of_the_sharpness_do_not_overlap(history, span):
+    chosen = history["name"] == "sharpness"
+    history.loc[chosen, "value"] = 0.0213 * np.geomspace(1, span, chosen.sum())
+    figure = modulation_figure(history)
+    png(figure)
+    right = figure.axes[2]
+    left, right_edge = right.get_window_extent().intervalx
+    boxes = [label.get_window_extent() for label in right.get_xticklabels(which="both") if label.get_text()]
+    shown = sorted((box.x0, box.x1) for box in boxes if box.x1 >= left and box.x0 <= right_edge)
+    assert len(shown) >= 2
+    assert all(end < start for (_, end), (start, _) in pairwise(shown))
+
+
 def test_modulation_pairs_by_iteration_when_sharpness_is_probed_rarely(history):
     rare = history[(history["name"] != "sharpness") | (history["iteration"] % 3 == 1)]
     right = modulation_figure(rare).axes[2]
@@ -116,6 +147,8 @@ def test_conflict_shares_by_epoch(history):
     top, bottom = conflict_figure(history).axes
     cosine = history[history["name"] == "cosine"]
     assert len(points(top)) == len(cosine)
+    (median,) = [entry for entry in top.get_lines() if entry.get_label() == "running median"]
+    assert all(found.get_zorder() > median.get_zorder() for found in top.collections)
     shares = [100 * (values < 0).mean() for _, values in cosine.groupby("epoch")["value"]]
     assert [bar.get_height() for bar in bottom.patches] == pytest.approx(shares)
 
