@@ -13,7 +13,7 @@ from medmd.data._records import Case, Datalist, Header, InputSpec, TargetSpec
 from medmd.data._split import split_by_patient
 from medmd.data._statistics import target_statistics
 from medmd.data._write import write_datalist
-from medmd.data.check import CheckReport, Finding, check_datalist, run_check
+from medmd.data.check import CheckReport, Finding, check_datalist, record_findings, run_check
 
 if TYPE_CHECKING:
     from medmd.data._dataset import CaseDataset
@@ -35,6 +35,7 @@ __all__ = [
     "hash_inputs",
     "load_datalist",
     "load_items",
+    "record_findings",
     "run_check",
     "split_by_patient",
     "target_statistics",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
-from multiprocessing.pool import ThreadPool
 from pathlib import PurePath
 from typing import Any
 
@@ -96,8 +96,9 @@ class CaseDataset(CacheDataset):
         wanted = range(self.cache_num) if indices is None else indices
         if not wanted:
             return []
-        with ThreadPool(self.num_workers) as pool:
-            items: Iterator[Any] = pool.imap(self._load_cache_item, wanted)
+        # An executor, unlike a ThreadPool, ends its threads in order when a case cannot be loaded.
+        with ThreadPoolExecutor(self.num_workers) as pool:
+            items: Iterator[Any] = pool.map(self._load_cache_item, wanted)
             if self.progress:
                 items = progress(items, total=len(wanted), description="Loading cases")
             return list(items)
@@ -113,6 +114,8 @@ def _naming(item: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _named(item: Mapping[str, Any], error: Exception) -> MedmdError:
+    if isinstance(error, MedmdError) and str(item.get("case_id")) in str(error):
+        return error
     root: BaseException = error
     # Our own errors already say in one line what is wrong; what lies beneath them would not.
     while root.__cause__ is not None and not isinstance(root, MedmdError):

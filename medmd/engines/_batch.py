@@ -101,6 +101,19 @@ class ModalityBatch:
             raise MedmdError(msg)
 
 
+def require_batches(stage: str, loader: Any) -> None:
+    """Refuse a loader that gives no batch: the stage would end at once, and its untrained network look like a result.
+
+    Raises:
+        MedmdError: the loader is empty.
+    """
+    if not hasattr(loader, "__len__") or len(loader):
+        return
+    cases, size = len(getattr(loader, "dataset", ())), getattr(loader, "batch_size", None)
+    msg = f"{stage}: {cases} training cases give no batch of {size}; an incomplete batch is dropped. Lower batch_size."
+    raise MedmdError(msg)
+
+
 class PrepareModalities(PrepareBatch):
     """Turn what the data loader collated into a `ModalityBatch`.
 

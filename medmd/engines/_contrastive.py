@@ -11,7 +11,7 @@ from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
-from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities
+from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities, require_batches
 from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
 from medmd.networks import Projector
@@ -118,6 +118,15 @@ class ContrastiveTrainer(SupervisedTrainer):
             train_handlers=train_handlers,
             **options,
         )
+
+    def run(self) -> None:
+        """Train until `max_epochs`, or until a handler ends the stage.
+
+        Raises:
+            MedmdError: the loader gives no batch.
+        """
+        require_batches("pretrain", self.data_loader)
+        super().run()
 
     def checkpointables(self) -> dict[str, Any]:
         """What must be saved, besides the counters, for a run to continue as if it had not stopped."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from ignite.engine import Events
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from medmd.engines._batch import ModalityBatch, PrepareModalities
 from medmd.metrics import regression_metrics
+from medmd.utils import MedmdError
 
 KEPT_METRICS = ("mse", "mae", "r2")
 
@@ -51,6 +53,8 @@ class RegressionEvaluator(SupervisedEvaluator):
         self.prefix = prefix
         self.table = pd.DataFrame()
         self._rows: list[tuple[list[str], Tensor]] = []
+        self._present: list[Tensor] = []
+        self._here: dict[str, Any] = {}
         options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
         options.setdefault("decollate", False)
         super().__init__(
@@ -59,7 +63,7 @@ class RegressionEvaluator(SupervisedEvaluator):
             network=network,
             **options,
         )
-        self.add_event_handler(Events.EPOCH_STARTED, lambda _: self._rows.clear())
+        self.add_event_handler(Events.EPOCH_STARTED, lambda _: self._begin())
         self.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self._finish())
         # After the metrics are there: Ignite calls in the order of registration.
         self._register_handlers(val_handlers or [])
@@ -71,6 +75,7 @@ class RegressionEvaluator(SupervisedEvaluator):
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
         columns = [batch.target, predictions.fusion, *(predictions.unimodal[name] for name in self._modalities)]
         self._rows.append((batch.case_ids, torch.stack([column.float() for column in columns], dim=1)))
+        self._present.append(torch.ones(len(batch), len(self._modalities)) if batch.present is None else batch.present)
         self.state.output = {"pred": predictions.fusion, "label": batch.target}
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return self.state.output
@@ -79,19 +84,38 @@ class RegressionEvaluator(SupervisedEvaluator):
     def _modalities(self) -> tuple[str, ...]:
         return tuple(self.network.modalities)
 
+    def _begin(self) -> None:
+        self._rows.clear()
+        self._present.clear()
+
     def _finish(self) -> None:
         values = torch.cat([rows for _, rows in self._rows]).cpu().double().numpy()
         self.table = pd.DataFrame(values, columns=["target", "fusion", *self._modalities])
         self.table.insert(0, "case_id", [case for cases, _ in self._rows for case in cases])
+        here = torch.cat([rows.bool().cpu() for rows in self._present]).numpy()
+        self._here = {"fusion": here.any(axis=1), **dict(zip(self._modalities, here.T, strict=True))}
+        self._require_finite()
         self.state.metrics.update(self._measure())
+
+    def _require_finite(self) -> None:
+        """Leaving out predictions that are no number would let a diverged network look like a good one."""
+        for column, here in self._here.items():
+            lost = self.table.loc[here & ~np.isfinite(self.table[column]), "case_id"]
+            if len(lost):
+                msg = (
+                    f"{len(lost)} of {int(here.sum())} predictions from {column} are not finite (first: case "
+                    f"{lost.iloc[0]}). The weights have diverged, or the case's input is extreme: lower the learning "
+                    "rate, or look at the case."
+                )
+                raise MedmdError(msg)
 
     def _measure(self) -> dict[str, float]:
         found = {}
         for column in ("fusion", *self._modalities):
-            known = self.table[["target", column]].dropna()
+            known = self.table[["target", column]][self.table["target"].notna() & self._here[column]]
             if len(known) < 2:
                 continue
-            metrics = regression_metrics(known["target"].to_numpy(), known[column].to_numpy())
+            metrics = regression_metrics(*known.to_numpy().T, on_undefined="ignore")
             found.update({f"{self.prefix}_{column}_{name}": metrics[name] for name in KEPT_METRICS})
         return found
 

@@ -12,7 +12,7 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
 from medmd.balancing import Balancer, Losses
-from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities
+from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities, require_batches
 from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.losses import RegressionLoss
 from medmd.networks import Predictions
@@ -96,6 +96,15 @@ class FusionTrainer(SupervisedTrainer):
             train_handlers=train_handlers,
             **options,
         )
+
+    def run(self) -> None:
+        """Train until `max_epochs`, or until a handler ends the stage.
+
+        Raises:
+            MedmdError: the loader gives no batch.
+        """
+        require_batches("train", self.data_loader)
+        super().run()
 
     def checkpointables(self) -> dict[str, Any]:
         """What must be saved, besides the counters, for a run to continue as if it had not stopped."""

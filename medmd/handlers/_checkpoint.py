@@ -20,9 +20,8 @@ _NAME = re.compile(r"^checkpoint-(\d{8})\.pt$")
 class Checkpoint:
     """Saves a stage at the end of every epoch, and puts it back when the stage starts again.
 
-    A stage that early stopping has ended stays ended; one that reached `max_epochs` can be given more of them. What the
-    network holds after the stage (the best weights) is not in the file's weights, which are the last, but among its
-    objects.
+    A stage that early stopping has ended stays ended. What the network holds after the stage (the best weights) is not
+    in the file's weights, which are the last, but among its objects.
 
     A checkpoint holds what the trainer names in `checkpointables()` (weights, optimizer, schedule, balancer or
     tracks), the objects given here (history, best weights, tracking), and the counters. It is written to a temporary
@@ -128,10 +127,10 @@ class Checkpoint:
             "finished": finished,
             "objects": {name: item.state_dict() for name, item in self._items(engine).items()},
         }
-        with atomic_path(self.folder / f"checkpoint-{engine.state.iteration:08d}.pt") as temporary:
-            # Through a file object: given a path, torch writes that random name into the archive.
-            with temporary.open("wb") as file:
-                torch.save(state, file)
+        # Through a file object: given a path, torch writes that random name into the archive.
+        path = self.folder / f"checkpoint-{engine.state.iteration:08d}.pt"
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            torch.save(state, file)
         for old in self.files()[: -self.keep]:
             old.unlink()
 

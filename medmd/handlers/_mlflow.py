@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +17,7 @@ from urllib.parse import urlsplit
 from ignite.engine import Engine, Events
 
 from medmd.handlers._history import Entry, RecordHistory
-from medmd.utils import read_json, write_json
+from medmd.utils import MedmdError, read_json, write_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,9 +25,20 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 900  # MLflow takes at most 1,000 metrics in one call.
 _LONGEST_PARAMETER = 500
+_MEMORY = "mlflow_run.json"
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 _NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 # Without these MLflow's own defaults would be filled in: the login and the path of the program.
 NEUTRAL_TAGS = {"mlflow.user": "medmd", "mlflow.source.name": "medmd", "mlflow.source.type": "PROJECT"}
+
+
+def _speaking(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: MLflowRun, *args: Any, **options: Any) -> Any:
+        with self.speaking():
+            return method(self, *args, **options)
+
+    return call
 
 
 class MLflowRun:
@@ -76,6 +90,26 @@ class MLflowRun:
             self._client = MlflowClient(tracking_uri=self.uri)
         return self._client
 
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Around calls to a server: their errors become one sentence without the credentials of its address.
+
+        Raises:
+            MedmdError: the server cannot be reached or refuses the call.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self.is_local or isinstance(error, MedmdError):
+                raise
+            reason = _CREDENTIALS.sub("://", f"{type(error).__name__}: {error}").splitlines()[0]
+            msg = (
+                f"The MLflow server {self._store()} cannot be used ({reason}). Check MLFLOW_TRACKING_URI, or train "
+                "with --track False."
+            )
+            raise MedmdError(msg) from None
+
+    @_speaking
     def start(self, *, parameters: dict[str, Any], tags: dict[str, str]) -> None:
         """Open the run, or the one that this folder began earlier, and log its parameters.
 
@@ -85,18 +119,17 @@ class MLflowRun:
         """
         if not self.enabled:
             return
-        memory = self.folder / "mlflow_run.json"
-        known = read_json(memory) if memory.exists() else {}
-        self.goes_on = bool(known)
-        if known.get("store") == self._store() and self._reopen(known["run_id"]):
+        memory = self.folder / _MEMORY
+        self.goes_on = memory.exists()
+        experiment, known = self.experiment_id(), self.known_run()
+        if known is not None and self._reopen(known):
             return
-        run = self.client.create_run(
-            self._experiment_id(), run_name=self.name, tags={**tags, **NEUTRAL_TAGS}, start_time=_now()
-        )
+        run = self.client.create_run(experiment, run_name=self.name, tags={**tags, **NEUTRAL_TAGS}, start_time=_now())
         self.run_id = run.info.run_id
         write_json(memory, {"run_id": self.run_id, "store": self._store(), "experiment": self.experiment})
         self._log_parameters(parameters)
 
+    @_speaking
     def log(self, entries: list[Entry]) -> None:
         """Log numbers of the history, as `<stage>/<name>` at the step of their iteration."""
         if self.run_id is None:
@@ -108,6 +141,7 @@ class MLflowRun:
         for start in range(0, len(metrics), _BATCH):
             self.client.log_batch(self.run_id, metrics=metrics[start : start + _BATCH])
 
+    @_speaking
     def last_steps(self) -> dict[str, int]:
         """By name of a metric the last step that the store holds."""
         if self.run_id is None:
@@ -115,6 +149,7 @@ class MLflowRun:
         names = self.client.get_run(self.run_id).data.metrics
         return {name: max(m.step for m in self.client.get_metric_history(self.run_id, name)) for name in names}
 
+    @_speaking
     def log_file(self, path: str | Path, folder: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, below `folder` of the run's artifacts."""
         if self.run_id is None or not Path(path).exists():
@@ -124,6 +159,7 @@ class MLflowRun:
         else:
             self.client.log_artifact(self.run_id, str(path), folder)
 
+    @_speaking
     def finish(self, status: str) -> None:
         """Send what still waits and close the run as FINISHED, FAILED or KILLED."""
         if self.run_id is None:
@@ -133,6 +169,12 @@ class MLflowRun:
                 flush()
         finally:
             self.client.set_terminated(self.run_id, status=status)
+
+    def known_run(self) -> str | None:
+        """The run that this folder began in this store, or `None`."""
+        path = self.folder / _MEMORY
+        known = read_json(path) if path.exists() else {}
+        return str(known["run_id"]) if known.get("store") == self._store() else None
 
     def _reopen(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -154,12 +196,23 @@ class MLflowRun:
         parts = urlsplit(self.uri)
         return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or ''}"
 
-    def _experiment_id(self) -> str:
+    def experiment_id(self) -> str:
+        """The experiment in the store, made when absent; its artifacts lie in the run's folder when the store does.
+
+        Raises:
+            MedmdError: the folder was moved since: the store knows its artifacts at the old place only.
+        """
+        place = (self.folder / "mlruns").resolve().as_uri() if self.is_local else None
         found = self.client.get_experiment_by_name(self.experiment)
-        if found is not None:
-            return str(found.experiment_id)
-        location = (self.folder / "mlruns").resolve().as_uri() if self.is_local else None
-        return str(self.client.create_experiment(self.experiment, artifact_location=location))
+        if found is None:
+            return str(self.client.create_experiment(self.experiment, artifact_location=place))
+        if place is not None and found.artifact_location != place:
+            msg = (
+                f"{self.folder}: this run's folder was moved, but its MLflow store holds the artifacts' old place. "
+                "Move it back. The folder model/ alone may be put anywhere."
+            )
+            raise MedmdError(msg)
+        return str(found.experiment_id)
 
     def _log_parameters(self, parameters: dict[str, Any]) -> None:
         from mlflow.entities import Param

@@ -67,13 +67,14 @@ def register_run(run_dir: str | Path, *, name: str, alias: str | None = None) ->
         raise MedmdError(msg)
     manifest = load_model_folder(model).manifest
     tracker = MLflowRun(folder=folder)
-    with _store(tracker.uri), warnings.catch_warnings():
+    with tracker.speaking(), _store(tracker.uri), warnings.catch_warnings():
         # MLflow's own: of its type hints, and of what pandas and SQLAlchemy will drop. Nobody here could heed them.
         warnings.simplefilter("ignore")
-        version = _log(folder, manifest, name)
-    _describe(tracker, folder, manifest, name, version)
-    if alias is not None:
-        tracker.client.set_registered_model_alias(name, alias, version)
+        version = _log(tracker, folder, manifest, name)
+    with tracker.speaking():
+        _describe(tracker, folder, manifest, name, version)
+        if alias is not None:
+            tracker.client.set_registered_model_alias(name, alias, version)
     uri = f"models:/{name}@{alias}" if alias else f"models:/{name}/{version}"
     return Registered(name=name, version=version, alias=alias, uri=uri, store=tracker.uri)
 
@@ -99,12 +100,14 @@ def _store(uri: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _log(folder: Path, manifest: dict[str, Any], name: str) -> str:
+def _log(tracker: MLflowRun, folder: Path, manifest: dict[str, Any], name: str) -> str:
     import mlflow
 
     from medmd.registry._example import input_example
 
-    run_id = read_json(folder / "mlflow_run.json")["run_id"] if (folder / "mlflow_run.json").exists() else None
+    run_id = tracker.known_run()
+    # Without a run in this store the version gets one in the same experiment, whose artifacts have their place.
+    experiment = tracker.experiment_id()
     lengths = _vector_lengths(folder, manifest)
     # MLflow records where each part was copied from: a neutral folder keeps paths of this machine out of the model.
     with tempfile.TemporaryDirectory(prefix="medmd-") as staging:
@@ -112,7 +115,7 @@ def _log(folder: Path, manifest: dict[str, Any], name: str) -> str:
         shutil.copytree(folder / "model", stage / "model")
         source = Path(medmd.__file__).parent
         shutil.copytree(source, stage / "medmd", ignore=shutil.ignore_patterns("__pycache__"))
-        with mlflow.start_run(run_id=run_id):
+        with mlflow.start_run(run_id=run_id, experiment_id=None if run_id else experiment):
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(stage / "medmd" / "registry" / "_pyfunc.py"),

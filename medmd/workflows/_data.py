@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from medmd.data import load_items
+from medmd.data import load_datalist, load_items, record_findings
 from medmd.utils import MedmdError
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,11 +25,14 @@ def ensure_datalist(dataset_dir: str | None, *, phantom_dir: str, phantom: dict[
         Path of the datalist.
 
     Raises:
-        MedmdError: the named data set has no datalist. A phantom is never made in a folder that the user named.
+        MedmdError: the named data set has no datalist, or one that breaks a rule which can be seen without opening its
+            files: a patient in two splits, a target outside its range, a case twice. A phantom is never made in a
+            folder that the user named.
     """
     if dataset_dir is None:
         from medmd.data import PhantomCohort
 
+        _LOGGER.info("No dataset_dir is named: the phantom cohort in %s is used, and made when absent.", phantom_dir)
         PhantomCohort(**phantom).write(phantom_dir)
         return str(Path(phantom_dir) / "datalist.json")
     path = Path(str(dataset_dir))
@@ -40,7 +43,15 @@ def ensure_datalist(dataset_dir: str | None, *, phantom_dir: str, phantom: dict[
             "write one, `medmd check` examines it), or leave dataset_dir out to train on the phantom cohort."
         )
         raise MedmdError(msg)
+    _require_sound(path)
     return str(path)
+
+
+def _require_sound(path: Path) -> None:
+    refusals = [str(finding) for finding in record_findings(load_datalist(path)) if finding.level == "refusal"]
+    if refusals:
+        msg = f"{path.name} must not be trained on. {refusals[0]} In all {len(refusals)}; `medmd check` lists them."
+        raise MedmdError(msg)
 
 
 def labelled_cases(path: str | Path, split: str, inputs: Iterable[str]) -> list[dict[str, Any]]:

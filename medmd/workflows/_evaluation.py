@@ -68,6 +68,7 @@ class FinalEvaluation:
         """Predict, write, report."""
         from medmd.report import format_table, write_predictions, write_report
 
+        _LOGGER.info("Evaluating with the best weights: %s.", ", ".join(self.loaders))
         datalist = load_datalist(self.session.datalist)
         table = pd.concat([self._split(split, datalist) for split in self.loaders], ignore_index=True)
         folder = self.session.folder
@@ -190,7 +191,9 @@ def log_values(tracker: MLflowRun, values: Mapping[str, float]) -> None:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    tracker.client.log_batch(tracker.run_id, metrics=[Metric(name, value, now, 0) for name, value in values.items()])
+    metrics = [Metric(name, value, now, 0) for name, value in values.items()]
+    with tracker.speaking():
+        tracker.client.log_batch(tracker.run_id, metrics=metrics)
 
 
 def header_of(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from medmd.handlers import History, MLflowRun
-from medmd.utils import sha256_file, write_json
+from medmd.utils import MedmdError, sha256_file, write_json
 from medmd.workflows._folder import CONFIG_FILE, RUN_FILE, fingerprint, is_private, open_folder, write_run_file
 from medmd.workflows._parser import active_parser
 from medmd.workflows._progress import Progress
@@ -35,6 +35,7 @@ class Session:
         method: name of the method, recorded.
         resume: `"auto"`, `True` or `False`; see `open_folder`.
         stages: which of pretrain, train and evaluate to run.
+        pretraining: false for a method without stage 1, whose `pretrain` is then never run.
         tracking: false switches MLflow off.
         experiment: name of the MLflow experiment.
         run_name: name of the MLflow run.
@@ -58,6 +59,7 @@ class Session:
         method: str = "remd",
         resume: str | bool = "auto",
         stages: list[str] | tuple[str, ...] = STAGES,
+        pretraining: bool = True,
         tracking: bool = True,
         experiment: str = "remd",
         run_name: str = "remd",
@@ -70,7 +72,7 @@ class Session:
         self.device = device
         self.method = method
         self.resume = resume
-        self.stages = tuple(stages)
+        self.stages = tuple(stage for stage in stages if pretraining or stage != "pretrain")
         self.run_name = run_name
         self.history = History()
         self.tracker = MLflowRun(folder=self.folder, experiment=experiment, name=run_name, enabled=tracking)
@@ -118,7 +120,16 @@ class Session:
             status = "KILLED"
             raise
         finally:
+            self._close(status)
+
+    def _close(self, status: str) -> None:
+        try:
             self.tracker.finish(status)
+        except MedmdError as error:
+            if status == "FINISHED":
+                raise
+            # What ended the run matters more than that its end could not be told.
+            _LOGGER.warning("%s", error)
 
     @property
     def _progress(self) -> Progress:

@@ -2,5 +2,6 @@
 
 from medmd.data.check._check import check_datalist, content_digests, run_check
 from medmd.data.check._findings import CheckReport, Finding
+from medmd.data.check._records import record_findings
 
-__all__ = ["CheckReport", "Finding", "check_datalist", "content_digests", "run_check"]
+__all__ = ["CheckReport", "Finding", "check_datalist", "content_digests", "record_findings", "run_check"]
