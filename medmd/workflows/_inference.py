@@ -79,12 +79,20 @@ class Inference:
         self.output_file = Path(output_file)
 
     def run(self) -> pd.DataFrame:
-        """Predict and write; the table is returned too."""
+        """Predict and write; the table is returned too. How many cases lack a modality is logged."""
+        _log_missing(self.items, self.predictor.modalities)
         table = self.predictor.predict(self.items)
         with atomic_path(self.output_file) as temporary:
             table.to_csv(temporary, index=False)
         _LOGGER.info("%d predictions in %s.", len(table), self.output_file)
         return table
+
+
+def _log_missing(items: list[dict[str, Any]], modalities: tuple[str, ...]) -> None:
+    for name in modalities:
+        lacking = sum(item.get(name) is None for item in items)
+        if lacking:
+            _LOGGER.info("%d of %d cases lack %s.", lacking, len(items), name)
 
 
 class Evaluation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from medmd.engines import predict_table
 from medmd.utils import MedmdError, progress
 from medmd.workflows._model_folder import ModelFolder, load_model_folder
 
+_LOGGER = logging.getLogger(__name__)
 _SUFFIXES = {"volume": (".nii.gz", ".nii"), "image": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")}
 
 
@@ -26,15 +28,18 @@ class Predictor:
         device: where to compute.
         batch_size: cases at a time.
         num_workers: processes that load.
+
+    Raises:
+        MedmdError: nothing can be computed on the device, a number is too small, or the folder holds no model.
     """
 
     def __init__(
         self, folder: str | Path, *, device: str | torch.device = "cpu", batch_size: int = 8, num_workers: int = 0
     ) -> None:
+        self.device = _usable_device(device)
+        self.batch_size = _at_least(1, batch_size, "batch_size")
+        self.num_workers = _at_least(0, num_workers, "num_workers")
         self.model: ModelFolder = load_model_folder(folder)
-        self.device = torch.device(device)
-        self.batch_size = batch_size
-        self.num_workers = num_workers
         self.model.network.to(self.device)
 
     @property
@@ -82,6 +87,26 @@ class Predictor:
         return {"case_id": item["case_id"], "laterality": item.get("laterality"), **given}
 
 
+def _usable_device(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+        # Only a number that comes back shows that something is computed there; a device can be named without being.
+        torch.zeros(1, device=found).item()
+    except (RuntimeError, AssertionError) as error:
+        offered = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        offered += ["mps"] if torch.backends.mps.is_available() else []
+        msg = f"device: expected one that this machine has ({', '.join(offered)}), got {str(device)!r}."
+        raise MedmdError(msg) from error
+    return found
+
+
+def _at_least(least: int, value: int, name: str) -> int:
+    if value < least:
+        msg = f"{name}: expected {least} or more, got {value}."
+        raise MedmdError(msg)
+    return value
+
+
 class _Shown:
     """A loader that shows how far it is; Ignite asks it for its length."""
 
@@ -106,27 +131,37 @@ def items_from_folder(folder: str | Path, inputs: dict[str, str]) -> list[dict[s
         inputs: kind (`volume` or `image`) by modality.
 
     Returns:
-        One item a case, sorted by name; modalities without a file are absent.
+        One item a case, sorted by name; modalities without a file are absent. How many files fit no modality is logged.
 
     Raises:
         MedmdError: no file fits, or a case has two files of a modality or does not tell its laterality.
     """
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(Path(folder).iterdir()):
-        for name, kind in inputs.items():
-            suffix = next((s for s in _SUFFIXES.get(kind, ()) if path.name.lower().endswith(f"_{name}{s}")), None)
-            if suffix is not None:
-                case = path.name[: -len(f"_{name}{suffix}")]
-                item = found.setdefault(case, {"case_id": case, "laterality": _laterality(case)})
-                if name in item:
-                    msg = f"Case {case}: two files of {name}. Leave the one that is meant."
-                    raise MedmdError(msg)
-                item[name] = str(path)
+    files = [path for path in sorted(Path(folder).iterdir()) if not path.is_dir()]
+    taken = [_take(path, inputs, found) for path in files]
     if not found:
         wanted = ", ".join(f"<case>_{name}{_SUFFIXES[kind][0]}" for name, kind in inputs.items() if kind in _SUFFIXES)
         msg = f"No case in the folder. Expected files named {wanted}, where <case> ends in -R or -L."
         raise MedmdError(msg)
+    if not all(taken):
+        # Their names are not repeated: they may be those of patients.
+        _LOGGER.info("%d files ignored: their names fit no modality of the model.", taken.count(False))
     return list(found.values())
+
+
+def _take(path: Path, inputs: dict[str, str], found: dict[str, dict[str, Any]]) -> bool:
+    """Put a file to its case; whether its name fits a modality."""
+    for name, kind in inputs.items():
+        suffix = next((s for s in _SUFFIXES.get(kind, ()) if path.name.lower().endswith(f"_{name}{s}")), None)
+        if suffix is not None:
+            case = path.name[: -len(f"_{name}{suffix}")]
+            item = found.setdefault(case, {"case_id": case, "laterality": _laterality(case)})
+            if name in item:
+                msg = f"Case {case}: two files of {name}. Leave the one that is meant."
+                raise MedmdError(msg)
+            item[name] = str(path)
+            return True
+    return False
 
 
 def _laterality(case: str) -> str:
