@@ -15,7 +15,7 @@ VERBS = {
     "split": "split a datalist by patient",
     "report": "write the evaluation report of a run or of a table of predictions",
     "register": "hand a trained model over to the MLflow registry",
-    "predict": "predict the Mean Deviation, with an interval, for new eyes",
+    "predict": "predict the Mean Deviation for new eyes",
     "doctor": "tell what is installed, what the machine offers and what is missing",
     "bundle-path": "print the folder of an installed MONAI bundle",
 }

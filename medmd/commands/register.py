@@ -1,4 +1,4 @@
-"""`medmd register`: hand a finished run over to the MLflow model registry."""
+"""Hand a finished run over to the MLflow model registry, and print how to load it from there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("run", help="folder of a finished run (its output_dir)")
+    parser.add_argument("run", metavar="RUN", help="folder of a finished run (its output_dir)")
     parser.add_argument("--name", default="remd", help="name of the registered model (default: remd)")
     parser.add_argument("--alias", help="alias to move to this version, for example challenger")
 
