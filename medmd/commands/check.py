@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("datalist", type=Path, metavar="DATALIST", help="the JSON file to check")
+    parser.add_argument("datalist", type=Path, metavar="DATALIST", help="the JSON file to check, or its folder")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument(
@@ -23,10 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings and the counts; 0 when nothing is refused, otherwise 1."""
+    from medmd.commands._source import datalist_file
     from medmd.data import check_datalist
     from medmd.utils import write_atomic
 
-    report = check_datalist(args.datalist, hashes=not args.headers_only, workers=args.workers)
+    report = check_datalist(datalist_file(args.datalist), hashes=not args.headers_only, workers=args.workers)
     if args.json:
         write_atomic(args.json, report.to_json())
     if args.html:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medmd.commands._source import datalist_file
 from medmd.utils import MedmdError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("datalist", type=Path, metavar="DATALIST", help="the JSON file whose cases are split")
+    parser.add_argument(
+        "datalist", type=Path, metavar="DATALIST", help="the JSON file whose cases are split, or its folder"
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="the JSON file to write")
     parser.add_argument("--seed", type=int, default=0, help="chooses among equally good splits (default: 0)")
     how = parser.add_mutually_exclusive_group()
@@ -52,9 +55,10 @@ def run(args: argparse.Namespace) -> int:
     from medmd.data import load_datalist, split_by_patient, write_datalist
     from medmd.data.check import content_digests
 
-    datalist = load_datalist(args.datalist)
+    source = datalist_file(args.datalist)
+    datalist = load_datalist(source)
     outputs = _outputs(args.out, args.folds)
-    _refuse(args, datalist, outputs)
+    _refuse(args, source.name, datalist, outputs)
     options: dict[str, Any] = {
         "seed": args.seed,
         "target": datalist.header.target,
@@ -83,10 +87,10 @@ def _outputs(out: Path, folds: int | None) -> list[Path]:
     return [out.with_name(f"{out.stem}-fold{number}{out.suffix or '.json'}") for number in range(folds)]
 
 
-def _refuse(args: argparse.Namespace, datalist: Datalist, outputs: Sequence[Path]) -> None:
+def _refuse(args: argparse.Namespace, name: str, datalist: Datalist, outputs: Sequence[Path]) -> None:
     if set(datalist.splits) != {"unsplit"} and not args.resplit:
         msg = (
-            f"{args.datalist.name}: expected the list unsplit, got {', '.join(datalist.splits)}. Its cases are split "
+            f"{name}: expected the list unsplit, got {', '.join(datalist.splits)}. Its cases are split "
             "already: a new split may test on cases that a model was trained on. Use --resplit if no model depends "
             "on it."
         )

@@ -1,7 +1,10 @@
 import argparse
 import json
 
+import pytest
+
 from medmd.commands import check
+from medmd.utils import MedmdError
 
 
 def _run(*words) -> int:
@@ -49,3 +52,14 @@ def test_a_broken_header_and_unknown_targets_are_shown(make_datalist, capsys):
     path.write_text(json.dumps(document))
     assert _run(path) == 1
     assert "refusal schema" in capsys.readouterr().out
+
+
+def test_the_folder_that_holds_the_datalist_is_enough(make_datalist, capsys):
+    path = make_datalist()
+    assert _run(path.parent, "--headers-only") == 0
+    assert capsys.readouterr().out.endswith("datalist.json: usable; 0 refusals, 0 warnings\n")
+
+
+def test_a_folder_without_a_datalist_is_refused(tmp_path):
+    with pytest.raises(MedmdError, match=r"expected a datalist or a folder that holds datalist\.json"):
+        _run(tmp_path)

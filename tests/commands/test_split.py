@@ -106,3 +106,19 @@ def test_wrong_calls_are_told(make_datalist, tmp_path):
         _run(path, tmp_path / "elsewhere" / "x.json")
     with pytest.raises(SystemExit):
         _run(path, path.with_name("x.json"), "--folds", 3, "--fractions", 1, 0, 0)
+
+
+def test_the_folder_that_holds_the_datalist_is_enough(make_datalist):
+    path = make_datalist(unsplit=True)
+    by_file, by_folder = path.with_name("a.json"), path.with_name("b.json")
+    assert _run(path, by_file) == 0
+    assert _run(path.parent, by_folder) == 0
+    assert by_folder.read_bytes() == by_file.read_bytes()
+    by_file.replace(path)
+    with pytest.raises(MedmdError, match=r"^datalist\.json: expected the list unsplit"):
+        _run(path.parent, path.with_name("c.json"))
+
+
+def test_a_folder_without_a_datalist_is_refused(tmp_path):
+    with pytest.raises(MedmdError, match=r"expected a datalist or a folder that holds datalist\.json"):
+        _run(tmp_path, tmp_path / "s.json")
