@@ -15,6 +15,8 @@ from medmd.data.check._records import record_findings
 from medmd.data.check._summary import summarise
 from medmd.utils import read_json, write_atomic
 
+_OF_WHOLE_LISTS = ("counts", "empty-list")
+
 
 def check_datalist(path: str | Path, *, hashes: bool = True, workers: int = 2) -> CheckReport:
     """Check a datalist and the files it names; all findings are collected.
@@ -23,8 +25,8 @@ def check_datalist(path: str | Path, *, hashes: bool = True, workers: int = 2) -
     identical content in two splits; a target outside the header's range or of another kind; an input that the header
     does not name or of another kind; paths that leave the datalist's folder; missing and unreadable files; vectors of
     unequal length or with numbers that are not finite; hashes that do not match; no usable case at all. Warnings are:
-    identical content within a split, blank images, cases without any input, counts that do not fit. A missing input is
-    allowed; the summary counts it.
+    identical content within a split, blank images, cases without any input, cases with images but no laterality, an
+    empty training list, counts that do not fit. A missing input is allowed; the summary counts it.
 
     Args:
         path: the datalist.
@@ -45,8 +47,8 @@ def check_datalist(path: str | Path, *, hashes: bool = True, workers: int = 2) -
     datalist = _parse_sound_part(document, broken, path)
     summary: dict[str, Any] = {}
     if datalist is not None:
-        # Without the cases that break the schema the counts cannot fit.
-        findings += [item for item in record_findings(datalist) if not (broken and item.rule == "counts")]
+        # Without the cases that break the schema the counts cannot fit, and a list may be empty that is not.
+        findings += [item for item in record_findings(datalist) if not (broken and item.rule in _OF_WHOLE_LISTS)]
         seen = look_at_files(datalist, hashes=hashes, workers=workers)
         findings += [finding for item in seen for finding in item.findings]
         findings += content_findings(seen)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -37,9 +39,24 @@ def look_at_files(datalist: Datalist, *, hashes: bool, workers: int) -> list[See
     if not jobs:
         return []
     folder = Path(datalist.folder or ".")
-    with ThreadPool(max(1, workers)) as pool:
+    with _nibabel_silent(), ThreadPool(max(1, workers)) as pool:
         seen = pool.imap(lambda job: _look(folder, *job, hashes=hashes), jobs)
         return list(progress(seen, total=len(jobs), description="Checking files", unit="file"))
+
+
+@contextmanager
+def _nibabel_silent() -> Iterator[None]:
+    """Without nibabel's own lines on a broken header; its exceptions, which become findings, come all the same."""
+    logger = logging.getLogger("nibabel.global")
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 def content_findings(seen: Iterable[Seen]) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from medmd.data._records import Case, Datalist, Header
 from medmd.data._write import count_cases
 from medmd.data.check._findings import REFUSAL, WARNING, Finding
 
+_SHOWN = 5
+
 
 def record_findings(datalist: Datalist) -> Iterator[Finding]:
     """Findings that need no file."""
@@ -81,6 +83,9 @@ def _target_problem(value: Any, kind: str, limits: tuple[float, float]) -> tuple
     if kind == "class" and any(item != int(item) for item in values if math.isfinite(item)):
         return "target-kind", "an integer", str(value)
     low, high = limits
+    if not low < high:
+        # The fault is the header's and is told once, not for every case.
+        return None
     outside = [item for item in values if not low <= item <= high]
     return ("target-range", f"a target within [{low:g}, {high:g}]", f"{outside[0]:g}") if outside else None
 
@@ -136,6 +141,8 @@ def _whole(datalist: Datalist) -> Iterator[Finding]:
             fix="Write it with `medmd.data.write_datalist`, which counts.",
         )
     yield from _no_inputs(datalist)
+    yield from _no_laterality(datalist)
+    yield from _empty_training(datalist)
     yield from _unusable(datalist)
 
 
@@ -151,6 +158,36 @@ def _no_inputs(datalist: Datalist) -> Iterator[Finding]:
                 found="all are missing",
                 fix="The case is left out when items are loaded; remove it.",
             )
+
+
+def _no_laterality(datalist: Datalist) -> Iterator[Finding]:
+    pictured = [case for _, case in datalist.cases() if _has_picture(case, datalist.header)]
+    without = [case.case_id for case in pictured if case.laterality is None]
+    if without:
+        first = ", ".join(without[:_SHOWN]) + (", …" if len(without) > _SHOWN else "")
+        yield Finding(
+            rule="no-laterality",
+            level=WARNING,
+            expected="R or L for every case with a volume or an image",
+            found=f"none for {len(without)} of {len(pictured)} such cases: {first}",
+            fix="Give it: images of left eyes are mirrored, and a model that does so refuses cases without.",
+        )
+
+
+def _has_picture(case: Case, header: Header) -> bool:
+    return any(name in header.inputs and header.inputs[name].kind != "vector" for name in case.present)
+
+
+def _empty_training(datalist: Datalist) -> Iterator[Finding]:
+    if "training" in datalist.splits and not datalist.splits["training"]:
+        yield Finding(
+            rule="empty-list",
+            level=WARNING,
+            split="training",
+            expected="at least one case",
+            found="none",
+            fix="Leave the list out when the datalist is for evaluation only, or split anew: `medmd split`.",
+        )
 
 
 def _unusable(datalist: Datalist) -> Iterator[Finding]:

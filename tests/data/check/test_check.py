@@ -1,5 +1,6 @@
 import gzip
 import json
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -109,7 +110,7 @@ def _target(value):
         (_no_laterality, "laterality", "c000"),
         (_name_field, "schema", "c000"),
         (_no_targets, "no-target", None),
-        (_empty_range, "target-range", "c011"),
+        (_empty_range, "target-range", None),
         (_target(-41.0), "target-range", "c000"),
         (_target(6.5), "target-range", "c000"),
         (_target(float("nan")), "target-range", "c000"),
@@ -151,6 +152,16 @@ def test_an_unreadable_file_is_refused(path, name, hashes):
 
     assert _rules(report) == {"unreadable-file": "c002"}
     assert str(path.parent) not in report.to_json()
+
+
+@pytest.mark.parametrize("hashes", [True, False])
+def test_nibabel_does_not_speak_for_itself(path, hashes, caplog):
+    (path.parent / "oct/c002.nii.gz").write_bytes(gzip.compress(b"\x01" * 400))
+    with caplog.at_level(logging.DEBUG, logger="nibabel.global"):
+        assert _rules(check_datalist(path, hashes=hashes)) == {"unreadable-file": "c002"}
+        assert caplog.records == []
+        logging.getLogger("nibabel.global").error("afterwards it may")
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("name", ["oct/c002.nii.gz", "fundus/c002.png"])
@@ -279,6 +290,53 @@ def test_no_usable_case_is_refused(tmp_path):
     assert "no-usable-case" in _rules(report)
     assert "no-input" in _rules(report, "warning")
     assert "no-usable-case" in _rules(check_datalist(_vectors(tmp_path, [])))
+
+
+def test_a_reversed_range_is_told_once(path):
+    report = check_datalist(_edit(path, _empty_range), hashes=False)
+
+    assert [(item.rule, item.case_id) for item in report.refusals] == [("target-range", None)]
+    assert report.refusals[0].found == "[6, -40]"
+
+
+def test_an_empty_training_list_is_a_warning(tmp_path):
+    path = _vectors(tmp_path, [_vector_case(0, [1.0])])
+    report = check_datalist(path)
+
+    assert report.ok
+    assert [(item.rule, item.split) for item in report.warnings] == [("empty-list", "training")]
+
+
+def test_a_list_whose_only_case_is_broken_is_not_called_empty(tmp_path):
+    path = _vectors(tmp_path, [_vector_case(0, [1.0]), _vector_case(1, [2.0])])
+    report = check_datalist(_edit(path, _name_field))
+
+    assert _rules(report) == {"schema": "c0"}
+    assert report.warnings == []
+
+
+def _without_laterality(*numbers):
+    def change(document):
+        cases = [case for split in ("training", "validation", "testing") for case in document[split]]
+        for number in numbers:
+            cases[number]["laterality"] = None
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("numbers", "found"),
+    [
+        ([3], "none for 1 of 12 such cases: c003"),
+        (range(5), "none for 5 of 12 such cases: c000, c001, c002, c003, c004"),
+        (range(7), "none for 7 of 12 such cases: c000, c001, c002, c003, c004, …"),
+    ],
+)
+def test_cases_without_laterality_are_one_warning(path, numbers, found):
+    report = check_datalist(_edit(path, _without_laterality(*numbers)), hashes=False)
+
+    assert report.ok
+    assert [(item.rule, item.found) for item in report.warnings] == [("no-laterality", found)]
 
 
 def test_changed_counts_are_a_warning(path):
