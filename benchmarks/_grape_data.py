@@ -144,7 +144,7 @@ def _remembered(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any
     if not path.exists():
         with atomic_path(path) as temporary:
             torch.save(make(), temporary)
-    return dict(torch.load(path))
+    return dict(torch.load(path, weights_only=True))
 
 
 def _items(path: Path, splits: Mapping[str, Any], preprocessing: Compose) -> dict[str, dict[str, Any]]:

@@ -96,7 +96,7 @@ def run_group(study: Study, cohort: Cohort, fold: int, seed: int) -> None:
         training = TRAININGS[name]
         if path.exists():
             continue
-        start = None if training.after is None else torch.load(_weights(study, training.after, fold, seed))
+        start = None if training.after is None else _load(_weights(study, training.after, fold, seed))
         result, weights = run(
             training, cohort, fold=fold, seed=seed, epochs=study.epochs, start=start, batches=batches[training.stage]
         )
@@ -127,6 +127,10 @@ def open_study(study: Study) -> None:
     write_json(path, identity)
     if not (Path(study.work) / ENVIRONMENT).exists():
         write_json(Path(study.work) / ENVIRONMENT, {**environment("cpu"), "processor": processor()})
+
+
+def _load(path: Path) -> dict[str, torch.Tensor]:
+    return dict(torch.load(path, weights_only=True))
 
 
 def _weights(study: Study, training: str, fold: int, seed: int) -> Path:

@@ -98,8 +98,8 @@ def test_every_row_takes_as_many_steps(results):
 
 
 def test_stage_two_starts_from_stage_one(finished):
-    first = torch.load(finished / "work" / "weights" / "stage1-fold0-seed0.pt")
-    plain = torch.load(finished / "work" / "weights" / "unimodal-fold0-seed0.pt")
+    first = torch.load(finished / "work" / "weights" / "stage1-fold0-seed0.pt", weights_only=True)
+    plain = torch.load(finished / "work" / "weights" / "unimodal-fold0-seed0.pt", weights_only=True)
     assert set(first) == set(plain)
     name = "encoders.rnfl.layers.0.0.weight"
     assert not torch.equal(first[name], plain[name])
