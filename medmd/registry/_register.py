@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import medmd
 from medmd.handlers import NEUTRAL_TAGS, MLflowRun, silence_telemetry
-from medmd.utils import MedmdError, read_json
+from medmd.utils import MedmdError, read_json, write_atomic
 from medmd.workflows import load_model_folder
 
 _REQUIREMENTS = (
@@ -126,7 +128,18 @@ def _log(tracker: MLflowRun, folder: Path, manifest: dict[str, Any], name: str) 
                 pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIREMENTS],
                 registered_model_name=name,
             )
+    if tracker.is_local:
+        _forget_place(tracker, info.model_id)
     return str(info.registered_model_version)
+
+
+def _forget_place(tracker: MLflowRun, model_id: str) -> None:
+    """Take this machine's path out of the version's description; MLflow writes it there and never reads it."""
+    location = url2pathname(urlsplit(tracker.client.get_logged_model(model_id).artifact_location).path)
+    path = Path(location) / "MLmodel"
+    place = tracker.folder.resolve()
+    text = path.read_text(encoding="utf-8")
+    write_atomic(path, text.replace(place.as_uri(), ".").replace(str(place), "."))
 
 
 def _signature(manifest: dict[str, Any]) -> Any:
