@@ -1,18 +1,24 @@
-import json
 from pathlib import Path
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 import bundles
 from medmd.networks import BundleNetwork, build_network
+from medmd.workflows import resolve_literals
 
-FOLDER = Path(next(iter(bundles.__path__))) / "remd" / "presets"
+FOLDER = Path(next(iter(bundles.__path__))) / "remd"
 NAMES = ["default", "tiny", "paper", "vit"]
 
 
 def preset(name):
-    return json.loads((FOLDER / f"{name}.json").read_text())
+    config = ConfigParser.load_config_files([str(FOLDER / "train.json"), str(FOLDER / "presets" / f"{name}.json")])
+    return {
+        "network": resolve_literals(config, "network"),
+        "oct_shape": [1, *config["oct_size"]],
+        "fundus_shape": [3, config["fundus_size"], config["fundus_size"]],
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
