@@ -13,9 +13,11 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-table { display: block; overflow-x: auto; font-size: .92rem; }
-th, td { padding: .25rem .8rem; border-bottom: 1px solid #e4e4e4; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+table { font-size: .82rem; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: right; vertical-align: top; }
+td { white-space: nowrap; }
+th.text, td.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+@media (max-width: 60rem) { table { display: block; overflow-x: auto; } td.text { min-width: 8rem; } }
 figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; }
 .note { background: #fff6e0; border-left: 4px solid #E69F00; padding: .4rem .8rem; }
 """
@@ -35,10 +37,11 @@ class Paragraph(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Cells as text, the first column to the left."""
+    """Cells as text; the first `texts` columns hold words and stand to the left, the others numbers, to the right."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    texts: int = 1
 
 
 class Image(NamedTuple):
@@ -74,7 +77,8 @@ def _markdown(block: Block) -> str:
     if isinstance(block, Paragraph):
         return f"> **Note.** {_plain(block.text)}" if block.note else _plain(block.text)
     if isinstance(block, Table):
-        return markdown_table([_plain(cell) for cell in block.header], [[_plain(c) for c in row] for row in block.rows])
+        rows = [[_plain(cell) for cell in row] for row in block.rows]
+        return markdown_table([_plain(cell) for cell in block.header], rows, texts=block.texts)
     return f"![{_plain(block.caption)}]({block.file})"
 
 
@@ -85,14 +89,20 @@ def _html(block: Block) -> str:
         kind = ' class="note"' if block.note else ""
         return f"<p{kind}>{escape(block.text)}</p>"
     if isinstance(block, Table):
-        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in block.header)
-        rows = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in block.rows)
+        head = _html_cells(block.header, "th", block.texts)
+        rows = "\n".join(f"<tr>{_html_cells(row, 'td', block.texts)}</tr>" for row in block.rows)
         return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
     data = base64.b64encode(block.content).decode()
     caption = escape(block.caption)
     return (
         f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
     )
+
+
+def _html_cells(cells: Sequence[str], tag: str, texts: int) -> str:
+    scope = ' scope="col"' if tag == "th" else ""
+    kinds = (' class="text"' if column < texts else "" for column in range(len(cells)))
+    return "".join(f"<{tag}{scope}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
 
 
 def _plain(text: str) -> str:

@@ -34,6 +34,9 @@ _SIDES = {"R": "right", "L": "left"}
 _CONSTANT = "reference_constant"
 # The percentile bootstrap of a mean falls short of its coverage by about sqrt((P - 1) / P) and Student's t.
 _FEW_PATIENTS = 20
+# A line through almost one place has a slope of any size, and says nothing of calibration.
+_LEAST_SPREAD = 0.01
+_TOO_NARROW = "the prediction's SD is below 1 % of the target's"
 
 
 def evaluate_predictions(
@@ -174,12 +177,20 @@ def _overall(
     for name, prediction in columns.items():
         entry = metrics[name]
         entry["bland_altman"] = _numbers(bland_altman(target, prediction))
-        entry["calibration"] = _numbers(calibration_line(target, prediction))
         entry["undefined"] = undefined_reasons(target, prediction)
+        if nearly_constant := _is_nearly_constant(target, prediction):
+            entry["undefined"].setdefault("calibration", _TOO_NARROW)
+        line = dict.fromkeys(("slope", "intercept"), float("nan"))
+        entry["calibration"] = _numbers(line if nearly_constant else calibration_line(target, prediction))
         if challenge and entry["r2"]["estimate"] is not None:
             entry["smape"] = smape(target, prediction)
             entry["stage_score"] = stage_challenge_score(target, prediction)
     return metrics
+
+
+def _is_nearly_constant(target: NDArray[np.float64], prediction: NDArray[np.float64]) -> bool:
+    both = ~(np.isnan(target) | np.isnan(prediction))
+    return bool(both.any() and prediction[both].std() < _LEAST_SPREAD * target[both].std())
 
 
 def _group(

@@ -49,9 +49,9 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([_fixed(header, widths), rule, *(_fixed(row, widths) for row in rows)])
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, the first column to the left, the others to the right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> str:
+    """A Markdown table, the first `texts` columns to the left, the others to the right."""
+    rule = ["---" if column < texts else "---:" for column in range(len(header))]
     lines = [[cell.replace("|", "\\|") for cell in line] for line in (header, rule, *rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -38,7 +38,8 @@ def result_section(evaluation: Evaluation, label: Label) -> list[Block]:
             f"Brackets: {level} intervals by {evaluation['bootstrap']['replicates']} bootstrap samples of patients."
         ),
         *(Paragraph(text, note=True) for text in evaluation["notes"]),
-        _overall_table(evaluation, label),
+        _error_table(evaluation, label),
+        _relation_table(evaluation, label),
         _agreement_table(evaluation, label),
         *_undefined(evaluation, label),
     ]
@@ -92,34 +93,42 @@ def failure_section(table: pd.DataFrame, evaluation: Evaluation, label: Label) -
     shown = [cells[at] for at in worst]
     unit = _bracket(evaluation)
     header = ["case (pseudonym)", "eye", f"measured{unit}", f"predicted{unit}", f"error{unit}"]
-    return [Heading(f"Largest errors: {label(main)}"), Table(header, shown)] if shown else []
+    return [Heading(f"Largest errors: {label(main)}"), Table(header, shown, texts=2)] if shown else []
 
 
 def data_section(header: Mapping[str, Any]) -> list[Block]:
     """What the datalist says about itself."""
     filled = [(key, _value(header[key])) for key in _SECTIONS if header.get(key) not in (None, "", {}, [])]
     rows = [[key, text] for key, text in filled if not _ABSOLUTE_PATH.search(text)]
-    return [Heading("Data"), Table(["field", "value"], rows)] if rows else []
+    return [Heading("Data"), Table(["field", "value"], rows, texts=2)] if rows else []
 
 
 def run_section(run: Mapping[str, Any]) -> list[Block]:
     """Versions, seeds and settings, without anything that names a person, a machine or a folder."""
     rows = [[key, text] for key, text in _flatten(run) if not _is_private(key, text)]
-    return [Heading("Run"), Table(["field", "value"], rows)] if rows else []
+    return [Heading("Run"), Table(["field", "value"], rows, texts=2)] if rows else []
 
 
-def _overall_table(evaluation: Evaluation, label: Label) -> Table:
+def _error_table(evaluation: Evaluation, label: Label) -> Table:
     unit = _bracket(evaluation)
-    plain = evaluation["target"]["unit"] or "unit"
-    header = ["predictor", "R2", f"RMSE{unit}", f"MAE{unit}", f"median AE{unit}", "Pearson", "Spearman", "CCC"]
-    header += [f"within {limit} {plain} [%]" for limit in (1, 2, 3)] + ["n"]
+    header = ["predictor", "R2", f"RMSE{unit}", f"MAE{unit}", f"median AE{unit}", "n"]
     rows = []
     for name in _all(evaluation):
         entry = evaluation["overall"][name]
         cells = [with_interval(entry[key], 3 if key == "r2" else 2) for key in ("r2", "rmse", "mae", "median_ae")]
-        cells += [with_interval(entry[key]) for key in ("pearson", "spearman", "ccc")]
-        cells += [_percent(entry[f"within_{limit}db"]["estimate"]) for limit in (1, 2, 3)]
         rows.append([label(name), *cells, _count(entry)])
+    return Table(header, rows)
+
+
+def _relation_table(evaluation: Evaluation, label: Label) -> Table:
+    plain = evaluation["target"]["unit"] or "unit"
+    header = ["predictor", "Pearson", "Spearman", "CCC", *(f"within {limit} {plain} [%]" for limit in (1, 2, 3))]
+    rows = []
+    for name in _all(evaluation):
+        entry = evaluation["overall"][name]
+        cells = [with_interval(entry[key]) for key in ("pearson", "spearman", "ccc")]
+        cells += [_percent(entry[f"within_{limit}db"]["estimate"]) for limit in (1, 2, 3)]
+        rows.append([label(name), *cells])
     return Table(header, rows)
 
 
@@ -162,12 +171,15 @@ def _strata_table(strata: Sequence[Mapping[str, Any]], evaluation: Evaluation, l
     ]
     rows = []
     for stratum in strata:
+        if not stratum["n"]:
+            rows.append([stratum["name"], "no cases", "", "", "", "", "0", "0"])
+            continue
         for name in _all(evaluation):
             entry = stratum["metrics"][name]
             cells = [with_interval(entry[key]) for key in ("mae", "rmse", "bias")]
             cells += [_percent(entry["within_2db"]["estimate"]), _count(entry), str(entry["patients"])]
             rows.append([stratum["name"], label(name), *cells])
-    return Table(header, rows)
+    return Table(header, rows, texts=2)
 
 
 def _all(evaluation: Evaluation) -> list[str]:

@@ -82,6 +82,19 @@ def test_constant_predictor_comes_from_training_only(table):
     assert own["overall"]["reference_constant"]["bias"]["estimate"] == pytest.approx(-rows["target"].mean())
 
 
+@pytest.mark.parametrize(("share", "defined"), [(0.0, False), (0.009, False), (0.011, True)])
+def test_calibration_needs_predictions_that_spread(table, share, defined):
+    rows = split_of(table)
+    entry = evaluate_predictions(rows.assign(fusion=-5 + share * rows["target"]), **FAST)["overall"]["fusion"]
+    if defined:
+        assert entry["calibration"]["slope"] == pytest.approx(1 / share)
+        assert entry["calibration"]["intercept"] == pytest.approx(5 / share)
+        assert "calibration" not in entry["undefined"]
+    else:
+        assert entry["calibration"] == {"slope": None, "intercept": None}
+        assert entry["undefined"]["calibration"] == "the prediction's SD is below 1 % of the target's"
+
+
 def test_is_json_and_repeats_bit_for_bit(table):
     first = json.dumps(evaluate_predictions(table, **FAST), allow_nan=False)
     assert first == json.dumps(evaluate_predictions(table, **FAST), allow_nan=False)

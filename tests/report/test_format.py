@@ -69,4 +69,5 @@ def test_numbers_for_readers():
     assert number(-1.005, 1) == "-1.0"
     assert with_interval({"estimate": 0.5, "low": None, "high": None}) == "0.50"
     assert with_interval({"estimate": 0.5, "low": -0.001, "high": 0.75}) == "0.50 [0.00, 0.75]"
+    assert markdown_table(["a", "b", "c"], [], texts=2).endswith("| --- | --- | ---: |")
     assert markdown_table(["a"], [["1"]]) == "| a |\n| --- |\n| 1 |"

@@ -107,6 +107,27 @@ def test_nothing_that_names_a_person_a_machine_or_a_folder(reported):
     assert "| seed | 3 |" in text
 
 
+def test_columns_of_words_stand_to_the_left(reported):
+    page = (reported[0] / "report" / "report.html").read_text()
+    text = (reported[0] / "report" / "report.md").read_text()
+    heads = {tuple(re.findall(r"<th [^>]*>([^<]*)", line)): line for line in page.split("\n") if "<thead>" in line}
+    words = {"predictor", "group", "field", "value", "agreement", "case (pseudonym)", "eye"}
+    for names, line in heads.items():
+        to_the_left = re.findall(r'class="text">([^<]*)', line)
+        assert to_the_left == [name for name in names if name in words] != []
+        rule = text.split(f"| {' | '.join(names)} |\n")[1].split("\n")[0]
+        assert rule.strip("| ").split(" | ") == ["---" if name in words else "---:" for name in names]
+        assert len(names) <= 8
+
+
+def test_an_empty_stratum_is_one_line(table, tmp_path):
+    evaluation = write_report(table[table["target"] > -12], out_dir=tmp_path, replicates=20)
+    section = (tmp_path / "report.md").read_text().split("## By severity")[1].split("\n## ")[0]
+    columns = len(evaluation["overall"])
+    assert section.count("| worse than -12 dB | no cases |") == section.count("worse than -12 dB") == 1
+    assert section.count("| better than -6 dB |") == columns
+
+
 def test_equal_inputs_give_equal_bytes(reported, tmp_path):
     first = reported[0] / "report"
     write_report(reported[0], out_dir=tmp_path, replicates=30)
