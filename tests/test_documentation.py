@@ -27,8 +27,7 @@ def run_snippet(page, number=0):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_to_files(page):
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
-    # The picture is drawn from a finished run.
-    local = [target for target in targets if "://" not in target and not target.endswith("images/result.png")]
+    local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 
@@ -122,3 +121,20 @@ def test_the_example_of_a_balancing_method_does_what_it_says():
     torch.testing.assert_close(logged["loss"], loss.detach())
     with pytest.raises(ValueError, match="weight"):
         method(weight=0.0)
+
+
+def test_the_readme_tells_what_was_measured():
+    measured = json.loads((ROOT / "docs/results/main_job.json").read_text())
+    text = (ROOT / "README.md").read_text()
+    assert f"{measured['seconds'] / 60:.1f} minutes and {measured['peak_memory_mib'] / 1024:.1f} GiB" in text
+    rows = (
+        "pretrain_oct",
+        "pretrain_fundus",
+        "late_average",
+        "fusion",
+        "reference_information",
+        "reference_label_noise",
+    )
+    for name in rows:
+        r2, mae = measured["overall"][name]["r2"], measured["overall"][name]["mae"]["estimate"]
+        assert f"| {r2['estimate']:.3f} [{r2['low']:.2f}, {r2['high']:.2f}] | {mae:.2f} |" in text, name
