@@ -123,7 +123,7 @@ def _page(result: dict[str, Any]) -> str:
         f"- {environment['cpu_count']} cores, {environment['processor']}, {environment['threads']} threads, "
         f"device {environment['device']}",
         f"- {result['cohort']['counts']['cases']} synthetic eyes, {result['test_cases']} of them in the test split",
-        f"- torch {environment['torch']}, monai {environment['monai']}, revision {environment['git_revision'][:12]}",
+        f"- torch {environment['torch']}, monai {environment['monai']}, revision {_revision(environment)}",
         "",
         "| predictor | R2 [95 % interval] | RMSE (dB) | MAE (dB) |",
         "|---|---|---|---|",
@@ -131,6 +131,11 @@ def _page(result: dict[str, Any]) -> str:
     lines += [_row(label, result["overall"][name]) for name, label in _ROWS if name in result["overall"]]
     lines += ["", "Intervals: patient-clustered bootstrap of the test split. One seed; the eyes are synthetic.", ""]
     return "\n".join(lines)
+
+
+def _revision(environment: dict[str, Any]) -> str:
+    commit, *modified = str(environment["git_revision"]).split("-")
+    return "-".join([commit[:12], *modified])
 
 
 def _row(label: str, found: dict[str, Any]) -> str:

@@ -114,12 +114,13 @@ def _naming(item: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _named(item: Mapping[str, Any], error: Exception) -> MedmdError:
-    if isinstance(error, MedmdError) and str(item.get("case_id")) in str(error):
-        return error
     root: BaseException = error
     # Our own errors already say in one line what is wrong; what lies beneath them would not.
     while root.__cause__ is not None and not isinstance(root, MedmdError):
         root = root.__cause__
+    if isinstance(root, MedmdError) and str(item.get("case_id")) in str(root):
+        # MONAI wrapped it; it names the case already.
+        return root
     frame = traceback.extract_tb(root.__traceback__)[-1]
     place = f"{PurePath(frame.filename).name}:{frame.lineno}"
     cause = _without_paths(f"{type(root).__name__}: {root}", item)

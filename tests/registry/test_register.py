@@ -273,3 +273,12 @@ def test_the_run_of_the_training_is_used(untrained_run, tmp_path, monkeypatch):
     version = tracker.client.get_model_version("remd", done.version)
     assert version.run_id == read_json(tmp_path / "run" / "mlflow_run.json")["run_id"]
     assert tracker.client.get_run(version.run_id).info.status == "FINISHED"
+
+
+def test_what_is_registered_lies_in_the_runs_folder_wherever_it_was_called_from(registered, client):
+    # The run was not tracked: MLflow's own default would be ./mlruns of the working directory.
+    source = client.get_model_version("remd", "1").source
+    location = client.get_logged_model(source.removeprefix("models:/")).artifact_location
+    folder = Path(registered.store.removeprefix("sqlite:///")).parent
+    assert location.startswith((folder / "mlruns").as_uri())
+    assert (folder / "mlruns" / "models").is_dir()
