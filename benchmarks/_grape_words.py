@@ -29,8 +29,10 @@ def findings(rows: Mapping[str, Any]) -> list[str]:
 
 _LIMITS = (
     "Limits: one small release and one partition of it; the RNFL is five numbers, not a volume, so that this says "
-    "nothing of volumes; the epoch is chosen on the few eyes of one fold; {count} rows are compared with one baseline "
-    "on {metrics} metrics without a correction, so that a single interval that leaves out 0 is weak evidence."
+    "nothing of volumes; the RNFL is scaled by mean and SD of all eyes of the release, the tested ones included (no "
+    "target is used, and all networks share it); the epoch is chosen on the few eyes of one fold; {count} rows are "
+    "compared with one baseline on {metrics} metrics without a correction, so that "
+    "a single interval that leaves out 0 is weak evidence."
 )
 
 

@@ -48,7 +48,7 @@ def test_packed_and_unpacked_volumes_and_other_bytes_are_the_same(model, rows):
 
 def test_a_row_without_any_modality_is_named(model, rows):
     rows = rows.assign(case_id=["a", "b", "c"], oct=None)
-    with pytest.raises(ValueError, match=r"(?s)Case a.*none of the modalities"):
+    with pytest.raises(ValueError, match=r"(?s)case 'a'.*none of the modalities"):
         model.predict(None, rows)
 
 

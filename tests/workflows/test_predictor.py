@@ -67,12 +67,12 @@ def test_laterality_mirrors(predictor, items):
     ("change", "expected"),
     [
         ({"laterality": None}, "laterality"),
-        ({"oct": "/home/canary/absent.nii.gz"}, "cannot be loaded"),
+        ({"oct": "/home/canary/absent.nii.gz"}, "cannot be read"),
         ({"oct": None, "fundus": None}, "none of the modalities"),
     ],
 )
 def test_an_unusable_case_is_named_and_its_folder_is_not(predictor, items, change, expected):
-    with pytest.raises(MedmdError, match=f"(?s)Case c001.*{expected}") as caught:
+    with pytest.raises(MedmdError, match=f"(?s)case 'c001'.*{expected}") as caught:
         predictor.predict([items[0], items[1] | change])
     assert "canary" not in str(caught.value)
     assert caught.value.__cause__ is None
