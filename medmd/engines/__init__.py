@@ -5,6 +5,8 @@ from medmd.engines._contrastive import ContrastiveTrainer
 from medmd.engines._evaluator import RegressionEvaluator, predict_table
 from medmd.engines._fusion import FusionTrainer
 from medmd.engines._precision import autocast
+from medmd.engines._record import StepRecord
+from medmd.engines._skip import SkippedSteps
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "ModalityTracks",
     "PrepareModalities",
     "RegressionEvaluator",
+    "SkippedSteps",
+    "StepRecord",
     "autocast",
     "predict_table",
 ]

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities, require_batches
 from medmd.engines._precision import autocast, check_precision, upcast
+from medmd.engines._record import StepRecord, spread
+from medmd.engines._skip import SkippedSteps, Undo, advance, all_finite, check_nonfinite, gradients
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
 from medmd.networks import Projector
 from medmd.utils import MedmdError, derive_seed
@@ -51,12 +53,15 @@ class ContrastiveTrainer(SupervisedTrainer):
         projector_features: width D of the contrastive space.
         autocast_dtype: `None` or `"bfloat16"` for encoder and head; losses stay float32.
         gradient_clip: largest global norm of a modality's gradient, or `None`.
+        nonfinite: `"stop"` or `"skip"`, as for `FusionTrainer`; each modality's step is judged and skipped by itself,
+            and `<modality>/skipped` counts them.
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.
 
     `state.output` holds `loss` (0-d, summed over modalities), `pred` and `label` (n,) of the n rows that have the first
     modality still trained, and `logs`, a dictionary `<modality>/<name>` of 0-d tensors on the device, which is also the
-    attribute `logs`. MONAI's `from_engine(["loss"], first=True)` needs `decollate=True`.
+    attribute `logs`. MONAI's `from_engine(["loss"], first=True)` needs `decollate=True`. The attribute `seen` is a
+    `StepRecord` of the newest step, also when it raised; `skipped` counts the steps that were skipped.
 
     Raises:
         MedmdError: an argument is outside its range.
@@ -83,6 +88,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         projector_features: int = 128,
         autocast_dtype: str | None = None,
         gradient_clip: float | None = None,
+        nonfinite: str = "stop",
         train_handlers: Sequence | None = None,
         **options: Any,
     ) -> None:
@@ -95,6 +101,9 @@ class ContrastiveTrainer(SupervisedTrainer):
         self.statistics = dict(target_statistics)
         self.autocast_dtype = autocast_dtype
         self.gradient_clip = gradient_clip
+        self.nonfinite = check_nonfinite(nonfinite)
+        self.skipped = SkippedSteps()
+        self.seen: StepRecord | None = None
         names = _choose(modalities, tuple(network.modalities))  # type: ignore[arg-type]
         self.tracks = ModalityTracks.build(
             network=network,
@@ -130,11 +139,13 @@ class ContrastiveTrainer(SupervisedTrainer):
 
     def checkpointables(self) -> dict[str, Any]:
         """What must be saved, besides the counters, for a run to continue as if it had not stopped."""
-        return {"network": self.network, "tracks": self.tracks}
+        return {"network": self.network, "tracks": self.tracks, "skipped": self.skipped}
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         self.network.train()
+        self.seen = StepRecord.of(batch, self.state)
+        self.skipped.now.clear()
         seed = torch.initial_seed()
         logs: dict[str, Tensor] = {}
         shown: list[tuple[Tensor, Tensor]] = []
@@ -143,7 +154,8 @@ class ContrastiveTrainer(SupervisedTrainer):
             # Each modality draws from its own stream, so that one that has stopped does not shift another's dropout.
             torch.manual_seed(derive_seed(seed, track.name))
             image, target = batch.of(track.name)
-            loss, prediction, own = self._train(track, batch, image, target)
+            undo = Undo(track.modules()) if self.nonfinite == "skip" else None
+            loss, prediction, own = self._train(track, batch, image, target, undo)
             losses.append(loss)
             shown.append((prediction, target))
             logs.update({f"{track.name}/{name}": value for name, value in own.items()})
@@ -156,7 +168,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         return self.state.output
 
     def _train(
-        self, track: ModalityTrack, batch: ModalityBatch, image: Tensor, target: Tensor
+        self, track: ModalityTrack, batch: ModalityBatch, image: Tensor, target: Tensor, undo: Undo | None
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         if len(target) == 0:
             return target.new_zeros(()), target, {}
@@ -167,15 +179,35 @@ class ContrastiveTrainer(SupervisedTrainer):
         regression = self.loss_function(prediction, target)
         contrastive, logs = self._contrast(track, batch, upcast(projected), target, prediction.detach())
         loss = regression + self.contrastive_weight * contrastive
+        losses = {"loss": loss.detach(), "regression": regression.detach(), "contrastive": contrastive.detach()}
+        self._note(track, batch, prediction, losses)
         track.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if undo is None or not self._take_back(track, undo, losses, logs):
+            self._update(track)
+        return loss.detach(), prediction.detach(), logs | losses
+
+    def _note(self, track: ModalityTrack, batch: ModalityBatch, prediction: Tensor, losses: dict[str, Tensor]) -> None:
+        if self.seen is not None:
+            self.seen.predicted({track.name: spread(prediction.detach(), batch.rows[track.name], len(batch))})
+            self.seen.lost({f"{track.name}/{name}": value for name, value in losses.items()})
+
+    def _take_back(self, track: ModalityTrack, undo: Undo, losses: dict[str, Tensor], logs: dict[str, Tensor]) -> bool:
+        """Whether the modality's step is skipped; if so, all is as before its forward pass."""
+        skip = not all_finite([*losses.values(), *gradients(track.parameters())])
+        if skip:
+            undo.restore()
+            track.optimizer.zero_grad(set_to_none=True)
+            advance(track.scheduler)
+        logs["skipped"] = losses["loss"].new_tensor(self.skipped.note(track.name, skipped=skip))
+        return skip
+
+    def _update(self, track: ModalityTrack) -> None:
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_(track.parameters(), self.gradient_clip)
         track.optimizer.step()
         if track.scheduler is not None:
             track.scheduler.step()
-        logs |= {"loss": loss.detach(), "regression": regression.detach(), "contrastive": contrastive.detach()}
-        return loss.detach(), prediction.detach(), logs
 
     def _contrast(
         self, track: ModalityTrack, batch: ModalityBatch, projected: Tensor, target: Tensor, prediction: Tensor

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from medmd.balancing import Balancer, Losses
 from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities, require_batches
 from medmd.engines._precision import autocast, check_precision, upcast
+from medmd.engines._record import StepRecord
+from medmd.engines._skip import SkippedSteps, Undo, advance, all_finite, check_nonfinite, gradients
 from medmd.losses import RegressionLoss
 from medmd.networks import Predictions
 from medmd.utils import MedmdError
@@ -42,11 +44,17 @@ class FusionTrainer(SupervisedTrainer):
             is weighted by the part's share of the rows that have it, and the balancer sees the accumulated gradients.
         tail_threshold: target below which a case belongs to the distribution's tail. With it the balancer also gets
             each case's contribution to the total loss and which cases are in the tail (methods that treat them apart).
+        nonfinite: `"stop"` trains on and leaves it to `medmd.handlers.RequireFinite` to end the run when it reads a
+            loss that is no number: nothing waits for the device. `"skip"` looks at losses and gradients before each
+            step, which waits for the device once, and takes a step back whose values are not finite: no weight,
+            optimizer state, running statistics or balancer state changes. The schedule goes on all the same, since it
+            counts iterations. `skipped`, how many steps were skipped so far, is then among the logs.
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.
 
     `state.output` holds `loss` (0-d), `pred` (B,), `label` (B,) and `logs`, a dictionary of 0-d tensors on the device,
-    which is also the attribute `logs`. MONAI's `from_engine(["loss"], first=True)` needs `decollate=True`.
+    which is also the attribute `logs`. MONAI's `from_engine(["loss"], first=True)` needs `decollate=True`. `seen` is a
+    `StepRecord` of the newest step, also when it raised; `skipped` counts the steps that were skipped.
 
     Raises:
         MedmdError: an argument is outside its range, or `tail_threshold` with a loss that has no contributions.
@@ -69,6 +77,7 @@ class FusionTrainer(SupervisedTrainer):
         gradient_clip: float | None = None,
         micro_batches: int = 1,
         tail_threshold: float | None = None,
+        nonfinite: str = "stop",
         train_handlers: Sequence | None = None,
         **options: Any,
     ) -> None:
@@ -84,6 +93,9 @@ class FusionTrainer(SupervisedTrainer):
         self.autocast_dtype = autocast_dtype
         self.gradient_clip = gradient_clip
         self.micro_batches = micro_batches
+        self.nonfinite = check_nonfinite(nonfinite)
+        self.skipped = SkippedSteps()
+        self.seen: StepRecord | None = None
         options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
         options.setdefault("decollate", False)
         super().__init__(
@@ -108,13 +120,21 @@ class FusionTrainer(SupervisedTrainer):
 
     def checkpointables(self) -> dict[str, Any]:
         """What must be saved, besides the counters, for a run to continue as if it had not stopped."""
-        found = {"network": self.network, "optimizer": self.optimizer, "balancer": self.balancer}
+        found = {
+            "network": self.network,
+            "optimizer": self.optimizer,
+            "balancer": self.balancer,
+            "skipped": self.skipped,
+        }
         return found if self.scheduler is None else {**found, "scheduler": self.scheduler}
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         self.network.train()
-        parts = [_Objectives(self, part, batch) for part in batch.split(self.micro_batches)]
+        self.seen = StepRecord.of(batch, self.state)
+        self.skipped.now.clear()
+        undo = Undo([self.network], [self.balancer]) if self.nonfinite == "skip" else None
+        parts = [_Objectives(self, part, batch, self.seen) for part in batch.split(self.micro_batches)]
         # Around the balancer, not in the closures: so it knows that its first losses are narrow, and probes without.
         with autocast(batch.target.device, self.autocast_dtype):
             logs = self.balancer.backward(self.network, *parts)
@@ -123,14 +143,31 @@ class FusionTrainer(SupervisedTrainer):
         self.state.output = {"loss": logs["loss"], "pred": prediction, "label": batch.target, "logs": logs}
         for event in AFTER_BACKWARD:
             self.fire_event(event)
+        scale = logs.pop("update_scale", None)
+        if undo is not None and self._take_back(undo, logs, scale):
+            advance(self.scheduler)
+        else:
+            self._update(logs, scale)
+        self.fire_event(IterationEvents.MODEL_COMPLETED)
+        return self.state.output
+
+    def _take_back(self, undo: Undo, logs: dict[str, Tensor], scale: Tensor | None) -> bool:
+        """Whether the step is skipped; if so, all is as before its forward pass."""
+        losses = [value for name, value in logs.items() if name.startswith("loss")]
+        skip = not all_finite([*losses, *gradients(self.network.parameters()), *([] if scale is None else [scale])])
+        if skip:
+            undo.restore()
+            self.optimizer.zero_grad(set_to_none=True)
+        logs["skipped"] = logs["loss"].new_tensor(self.skipped.note("train", skipped=skip))
+        return skip
+
+    def _update(self, logs: dict[str, Tensor], scale: Tensor | None) -> None:
         if self.gradient_clip is not None:
             norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
             logs["gradient_norm_unclipped"] = norm
-        self._step(logs.pop("update_scale", None))
+        self._step(scale)
         if self.scheduler is not None:
             self.scheduler.step()
-        self.fire_event(IterationEvents.MODEL_COMPLETED)
-        return self.state.output
 
     @torch.no_grad()
     def _step(self, scale: Tensor | None) -> None:
@@ -152,20 +189,26 @@ class FusionTrainer(SupervisedTrainer):
 class _Objectives:
     """A closure for the balancer: one forward of one micro-batch, as the losses of its objectives."""
 
-    def __init__(self, trainer: FusionTrainer, batch: ModalityBatch, whole: ModalityBatch) -> None:
+    def __init__(self, trainer: FusionTrainer, batch: ModalityBatch, whole: ModalityBatch, seen: StepRecord) -> None:
         self.trainer = trainer
         self.batch = batch
+        self.seen = seen
         self.share = len(batch) / len(whole)
         self.shares = {name: batch.count(name) / max(1, whole.count(name)) for name in batch.inputs}
         self.prediction: Tensor | None = None
 
     def __call__(self) -> Losses:
         predictions = self.trainer.network(self.batch.inputs, self.batch.present)
-        if self.prediction is None:
-            # A balancer may call again at perturbed weights: the prediction of the run is that of the first call.
+        # A balancer may call again at perturbed weights: the prediction of the run is that of the first call.
+        first = self.prediction is None
+        if first:
             self.prediction = upcast(predictions.fusion.detach())
+            self.seen.predicted({"fusion": predictions.fusion, **predictions.unimodal})
         with torch.autocast(self.batch.target.device.type, enabled=False):
-            return self._losses(predictions)
+            losses = self._losses(predictions)
+        if first:
+            self.seen.lost(losses.values())
+        return losses
 
     def _losses(self, predictions: Predictions) -> Losses:
         target, threshold = self.batch.target, self.trainer.tail_threshold

@@ -43,6 +43,10 @@ class ModalityTrack:
         """Parameters of encoder, head and projector."""
         return [p for module in (self.encoder, self.head, self.projector) for p in module.parameters()]
 
+    def modules(self) -> list[nn.Module]:
+        """All that a step of this modality may change."""
+        return [self.encoder, self.head, self.projector, self.contrastive_loss]
+
     def state_dict(self) -> dict[str, Any]:
         """Everything but the encoder and head, which the network's own state holds."""
         return {
