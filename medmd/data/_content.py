@@ -84,24 +84,6 @@ def read_content(path: Path, kind: str) -> Content:
     )
 
 
-def read_header(path: Path, kind: str) -> tuple[int, ...]:
-    """The shape of a file from its header; of an image also its checksums are verified.
-
-    Raises:
-        Exception: whatever nibabel or Pillow raise on a file that they cannot read.
-    """
-    if kind == "volume":
-        import nibabel
-
-        return tuple(nibabel.load(path).shape)
-    from PIL import Image
-
-    with Image.open(path) as image:
-        shape = (image.height, image.width, len(image.getbands()))
-        image.verify()
-    return shape
-
-
 def _decode_volume(data: bytes) -> np.ndarray[Any, Any]:
     import nibabel
 

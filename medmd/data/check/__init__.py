@@ -1,7 +1,17 @@
 """The check that every datalist passes before it is used, and its report."""
 
 from medmd.data.check._check import check_datalist, content_digests, run_check
+from medmd.data.check._files import Seen, look_at_files
 from medmd.data.check._findings import CheckReport, Finding
 from medmd.data.check._records import record_findings
 
-__all__ = ["CheckReport", "Finding", "check_datalist", "content_digests", "record_findings", "run_check"]
+__all__ = [
+    "CheckReport",
+    "Finding",
+    "Seen",
+    "check_datalist",
+    "content_digests",
+    "look_at_files",
+    "record_findings",
+    "run_check",
+]

@@ -9,21 +9,26 @@ from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from medmd.data._content import read_content, read_header, vector_digest, vector_hash
+from medmd.data._content import read_content, vector_digest, vector_hash
 from medmd.data._paths import escapes, path_problem
 from medmd.data._records import Case, Datalist
 from medmd.data.check._findings import REFUSAL, WARNING, Finding
+from medmd.data.check._headers import obstacle, read_header
 from medmd.utils import progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What one input of one case gave: findings, and the digest of its content when it was read."""
+    """What one input of one case gave: findings, the shape of its file, and the digest of its content when it was read.
+
+    The shape is None for a vector and for a file that could not be opened.
+    """
 
     split: str
     case: Case
     name: str
     digest: str | None = None
+    shape: tuple[int, ...] | None = None
     findings: Sequence[Finding] = field(default_factory=tuple)
 
 
@@ -103,8 +108,9 @@ def _look(folder: Path, split: str, case: Case, name: str, kind: str, *, hashes:
     if not isinstance(value, str):
         return _look_at_vector(split, case, name, hashes=hashes)
     file = folder / value
-    if not file.is_file():
-        return _refused(split, case, name, "missing-file", "a file", "none", "Copy the file there, or write null.")
+    stands = obstacle(file)
+    if stands is not None:
+        return _refused(split, case, name, stands.rule, stands.expected, stands.found, stands.fix)
     if escapes(folder, file):
         fix = "Replace the link by the file itself."
         return _refused(split, case, name, "path", "a file below the datalist's folder", "a link out of it", fix)
@@ -137,7 +143,7 @@ def _look_at_file(file: Path, split: str, case: Case, name: str, kind: str, *, h
     if kind == "volume" and len(shape) != 3:
         fix = "Write along-scan, depth and slice as the three axes."
         findings.append(_finding(split, case, name, "shape", "three axes", f"the shape {shape}", fix))
-    return Seen(split=split, case=case, name=name, digest=digest, findings=findings)
+    return Seen(split=split, case=case, name=name, digest=digest, shape=shape, findings=findings)
 
 
 def _look_at_vector(split: str, case: Case, name: str, *, hashes: bool) -> Seen:
