@@ -1,19 +1,35 @@
 """Small helpers without knowledge of the field; every other folder may use them, they use none."""
 
+from medmd.utils._archive import archive_is_whole, archive_members, refused, regular_file
 from medmd.utils._errors import MedmdError
 from medmd.utils._files import atomic_path, sha256_bytes, sha256_file, write_atomic
 from medmd.utils._json import read_json, write_json
+from medmd.utils._opcodes import PickleContent, read_pickle
 from medmd.utils._progress import progress
+from medmd.utils._safetensors import StoredTensor, read_safetensors_header
 from medmd.utils._seeds import derive_seed
+from medmd.utils._tensors import check_fields, load_tensors, restore, warn_of_bad_numbers
 
 __all__ = [
     "MedmdError",
+    "PickleContent",
+    "StoredTensor",
+    "archive_is_whole",
+    "archive_members",
     "atomic_path",
+    "check_fields",
     "derive_seed",
+    "load_tensors",
     "progress",
     "read_json",
+    "read_pickle",
+    "read_safetensors_header",
+    "refused",
+    "regular_file",
+    "restore",
     "sha256_bytes",
     "sha256_file",
+    "warn_of_bad_numbers",
     "write_atomic",
     "write_json",
 ]
