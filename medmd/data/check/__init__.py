@@ -3,7 +3,9 @@
 from medmd.data.check._check import check_datalist, content_digests, run_check
 from medmd.data.check._files import Seen, look_at_files
 from medmd.data.check._findings import CheckReport, Finding
+from medmd.data.check._histogram import histogram_svg
 from medmd.data.check._records import record_findings
+from medmd.data.check._summary import summarise
 
 __all__ = [
     "CheckReport",
@@ -11,7 +13,9 @@ __all__ = [
     "Seen",
     "check_datalist",
     "content_digests",
+    "histogram_svg",
     "look_at_files",
     "record_findings",
     "run_check",
+    "summarise",
 ]
