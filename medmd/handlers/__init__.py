@@ -2,8 +2,11 @@
 
 from medmd.handlers._best import KeepBest, KeepBestOfEach
 from medmd.handlers._checkpoint import Checkpoint
+from medmd.handlers._finite import RequireFinite
 from medmd.handlers._history import History, RecordHistory
-from medmd.handlers._mlflow import NEUTRAL_TAGS, MLflowRun, TrackMLflow, silence_telemetry
+from medmd.handlers._mlflow_run import NEUTRAL_TAGS, MLflowRun
+from medmd.handlers._mlflow_store import silence_telemetry
+from medmd.handlers._mlflow_track import TrackMLflow
 from medmd.handlers._progress import ShowProgress
 from medmd.handlers._seeds import SeedIterations
 
@@ -15,6 +18,7 @@ __all__ = [
     "KeepBestOfEach",
     "MLflowRun",
     "RecordHistory",
+    "RequireFinite",
     "SeedIterations",
     "ShowProgress",
     "TrackMLflow",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -186,14 +185,7 @@ def final_values(evaluation: Mapping[str, Any]) -> dict[str, float]:
 
 def log_values(tracker: MLflowRun, values: Mapping[str, float]) -> None:
     """Log final numbers to the MLflow run, in one call; nothing happens when tracking is off."""
-    if tracker.run_id is None:
-        return
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in values.items()]
-    with tracker.speaking():
-        tracker.client.log_batch(tracker.run_id, metrics=metrics)
+    tracker.log_values(values)
 
 
 def header_of(path: Path) -> dict[str, Any]:
