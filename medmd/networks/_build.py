@@ -40,7 +40,9 @@ _MOST_PARAMETERS = 1_000_000_000
 _WRONG_ARGUMENTS = (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError, ArithmeticError)
 
 
-def build_network(description: Mapping[str, Any], *, load_pretrained: bool = True) -> MultimodalRegressor:
+def build_network(
+    description: Mapping[str, Any], *, load_pretrained: bool = True, most_parameters: int = _MOST_PARAMETERS
+) -> MultimodalRegressor:
     """Build the network that `description` describes.
 
     The form is that of a MONAI configuration, so the same text works in a bundle, but nothing is evaluated or
@@ -49,10 +51,11 @@ def build_network(description: Mapping[str, Any], *, load_pretrained: bool = Tru
     Args:
         description: `{"_target_": "medmd.networks.MultimodalRegressor", "encoders": {name: {"_target_": ..., ...}}}`.
         load_pretrained: False builds every encoder with `pretrained` false, for weights that are loaded afterwards.
+        most_parameters: the largest network to build, for one whose weights are there already.
 
     Raises:
         MedmdError: a target outside the list, a value that is no literal or begins with `$`, `@` or `%`, an argument
-            that a constructor does not take, or a network of more than 10**9 parameters.
+            that a constructor does not take, or a network of more parameters than allowed, 10**9 by default.
     """
     _check_literals(description, "network")
     arguments = _arguments(description, "network", {_NETWORK: MultimodalRegressor})
@@ -63,8 +66,9 @@ def build_network(description: Mapping[str, Any], *, load_pretrained: bool = Tru
     # Tensors on the meta device have shapes but no memory, so the size is known before it is paid for.
     with torch.device("meta"):
         size = sum(p.numel() for p in _assemble(encoders, arguments, load_pretrained=False).parameters())
-    if size > _MOST_PARAMETERS:
-        msg = f"network: {size} parameters; expected at most {_MOST_PARAMETERS}."
+    most = min(most_parameters, _MOST_PARAMETERS)
+    if size > most:
+        msg = f"network: {size} parameters; expected at most {most}."
         raise MedmdError(msg)
     return _assemble(encoders, arguments, load_pretrained=load_pretrained)
 

@@ -14,7 +14,8 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        MedmdError: the file is absent or is not JSON; the text names line and column.
+        MedmdError: the file is absent or is not JSON, the text names line and column; or it is nested too deeply or
+            holds a number of too many digits.
     """
     path = Path(path)
     try:
@@ -25,6 +26,9 @@ def read_json(path: str | Path) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         where = _position(error)
         msg = f"{path.name}: not valid JSON ({where})."
+        raise MedmdError(msg) from error
+    except (RecursionError, ValueError) as error:
+        msg = f"{path.name}: expected JSON of ordinary depth and numbers, got one that Python refuses ({error})."
         raise MedmdError(msg) from error
 
 

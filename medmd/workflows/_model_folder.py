@@ -6,6 +6,7 @@ The folder is what inference, `medmd predict` and the registry load.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from torch import nn
 
 from medmd._version import __version__
 from medmd.networks import MultimodalRegressor, build_network, load_weights, save_weights
-from medmd.utils import MedmdError, read_json, sha256_file, write_json
+from medmd.utils import MedmdError, read_json, read_safetensors_header, regular_file, sha256_file, write_json
 from medmd.workflows._preprocessing import build_preprocessing, check_preprocessing
 
 NETWORK, PREPROCESSING, WEIGHTS, MANIFEST = "network.json", "preprocessing.json", "model.safetensors", "manifest.json"
 FORMAT = 1
+_ROLE = "part of a model folder"
 _CONTENT = (NETWORK, PREPROCESSING, WEIGHTS)
-_FACTS = ("format", "method", "inputs", "target", "sha256")
+# A description takes a few kB; the weights at most what `build_network` allows, in double precision.
+_MOST_BYTES = {NETWORK: 1 << 20, PREPROCESSING: 1 << 20, MANIFEST: 1 << 20, WEIGHTS: 8_100_000_000}
+_FACTS = {"format": int, "method": str, "inputs": dict, "target": dict, "sha256": dict}
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,16 @@ def load_model_folder(folder: str | Path) -> ModelFolder:
     manifest = _read_manifest(folder)
     for name in _CONTENT:
         path = folder / name
+        if path.exists():
+            regular_file(path, role=_ROLE, most_bytes=_MOST_BYTES[name])
         if not path.is_file() or sha256_file(path) != manifest["sha256"][name]:
             problem = "differs from its digest" if path.is_file() else "is absent"
             msg = f"The model folder is damaged: {name} {problem}. Expected what manifest.json lists; copy it again."
             raise MedmdError(msg)
-    network = build_network(read_json(folder / NETWORK), load_pretrained=False)
+    # A description of a few bytes may ask for a network of gigabytes; only the file of weights shows that it is meant.
+    stored = read_safetensors_header(folder / WEIGHTS, role=_ROLE)
+    size = sum(math.prod(tensor.shape) for tensor in stored.values())
+    network = build_network(read_json(folder / NETWORK), load_pretrained=False, most_parameters=size)
     if list(network.modalities) != list(manifest["inputs"]):
         msg = f"{MANIFEST}: inputs are {list(manifest['inputs'])}, those of the network {list(network.modalities)}."
         raise MedmdError(msg)
@@ -90,10 +99,16 @@ def load_model_folder(folder: str | Path) -> ModelFolder:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    if (folder / MANIFEST).exists():
+        regular_file(folder / MANIFEST, role=_ROLE, most_bytes=_MOST_BYTES[MANIFEST])
     manifest = read_json(folder / MANIFEST)
-    lacking = [name for name in _FACTS if name not in manifest]
-    if lacking or "name" not in manifest["target"]:
-        msg = f"{MANIFEST}: expected the entries {', '.join(_FACTS)} and a name of the target, without {lacking}."
+    given = manifest if isinstance(manifest, dict) else {}
+    wrong = [name for name, kind in _FACTS.items() if not isinstance(given.get(name), kind)]
+    if wrong or not isinstance(manifest["target"].get("name"), str):
+        wanted = ", ".join(f"{name} ({kind.__name__})" for name, kind in _FACTS.items())
+        msg = (
+            f"{MANIFEST}: expected the entries {wanted} and a name of the target, got others for {wrong or 'the name'}."
+        )
         raise MedmdError(msg)
     if manifest["format"] != FORMAT:
         msg = f"{MANIFEST}: format {manifest['format']}, expected {FORMAT}. Load it with a later medmd."
