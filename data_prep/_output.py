@@ -83,6 +83,17 @@ class OutputFolder:
         write_json(self.path / MARKER, {**self._marker, "finished": True})
 
 
+def check_apart(source: Path, out: Path) -> None:
+    """Check that the output does not lie in what is only read.
+
+    Raises:
+        MedmdError: it does.
+    """
+    if out.resolve().is_relative_to(source.resolve()):
+        msg = f"{out}: the output lies in the source folder, which is only read. Name a folder outside {source}."
+        raise MedmdError(msg)
+
+
 def _check_owner(path: Path, marker: dict[str, Any]) -> dict[str, Any]:
     """The marker that is there, empty when the folder is new; refuses any other folder."""
     if path.exists() and not path.is_dir():

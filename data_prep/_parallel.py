@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from medmd.utils import MedmdError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -29,3 +31,14 @@ def map_in_order(function: Callable[[T], R], items: Sequence[T], *, workers: int
         yield from pool.map(function, items)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def check_workers(workers: int) -> None:
+    """Check the number of workers.
+
+    Raises:
+        MedmdError: it is below 1.
+    """
+    if workers < 1:
+        msg = f"workers: expected at least 1, got {workers}."
+        raise MedmdError(msg)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep._contact_sheet import Shown, spread, write_contact_sheet
-from data_prep._output import OutputFolder
+from data_prep._output import OutputFolder, check_apart
+from data_prep._parallel import check_workers
 from data_prep._report import ConversionReport, Tally
 from data_prep._split import SplitOptions, describe_splits, split_cases
 from data_prep.grape._cases import CONVERTER, make_case, make_header
@@ -90,8 +91,8 @@ def convert(
     """
     source, options = Path(source), options or Options()
     options.check()
-    _check_workers(workers)
-    _check_apart(source, Path(out))
+    check_workers(workers)
+    check_apart(source, Path(out))
     workbook = find_workbook(source)
     photographs = find_photographs(source, options.photograph)
     visits = read_visits(workbook)
@@ -209,15 +210,3 @@ def _unreadable_facts(pictures: Sequence[Picture]) -> list[dict[str, str]]:
 
 def _target(case: Case) -> float:
     return float(case.target)  # type: ignore[arg-type]
-
-
-def _check_workers(workers: int) -> None:
-    if workers < 1:
-        msg = f"workers: expected at least 1, got {workers}."
-        raise MedmdError(msg)
-
-
-def _check_apart(source: Path, out: Path) -> None:
-    if out.resolve().is_relative_to(source.resolve()):
-        msg = f"{out}: the output lies in the source folder, which is only read. Name a folder outside {source}."
-        raise MedmdError(msg)

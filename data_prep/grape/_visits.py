@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data_prep._tables import open_workbook
 from data_prep.grape._field import POINTS, field_fault
 from data_prep.grape._sheet import Row, Sheet, read_sheet
 from medmd.utils import MedmdError
@@ -129,17 +130,7 @@ def read_visits(path: Path) -> Visits:
 
 
 def _read_sheets(path: Path) -> tuple[Sheet, Sheet]:
-    from zipfile import BadZipFile
-
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        msg = f"{path.name}: not a readable Excel workbook ({error}). Download the release again."
-        raise MedmdError(msg) from error
-    try:
+    with open_workbook(path) as book:
         missing = [title for title in ("Baseline", "Follow-up") if title not in book.sheetnames]
         if missing:
             msg = f"{path.name}: expected the sheets Baseline and Follow-up, got {', '.join(book.sheetnames)}."
@@ -148,8 +139,6 @@ def _read_sheets(path: Path) -> tuple[Sheet, Sheet]:
             read_sheet(title, book[title].iter_rows(values_only=True)) for title in ("Baseline", "Follow-up")
         )
         return first, second
-    finally:
-        book.close()
 
 
 def _eye(row: Row) -> tuple[int, str]:
