@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medmd.utils import MedmdError, read_json, write_json
+from medmd.workflows._lock import LOCK_FILE
 
 RUN_FILE = "run.json"
 CONFIG_FILE = "config.json"
@@ -59,7 +60,7 @@ def open_folder(
     goes_on = _goes_on(folder, config, digest, resume)
     if check is not None:
         check(goes_on=goes_on)
-    if resume is False and folder.exists() and any(folder.iterdir()):
+    if resume is False and not _is_empty(folder):
         _move_aside(folder)
     return goes_on
 
@@ -68,7 +69,7 @@ def _goes_on(folder: Path, config: dict[str, Any], digest: str, resume: str | bo
     if folder.exists() and not folder.is_dir():
         msg = f"output_dir: {folder} is a file. Name a folder."
         raise MedmdError(msg)
-    if not folder.exists() or not any(folder.iterdir()):
+    if _is_empty(folder):
         if resume is True:
             msg = f"resume: there is no run in {folder} to go on with. Leave resume out to begin one."
             raise MedmdError(msg)
@@ -80,6 +81,11 @@ def _goes_on(folder: Path, config: dict[str, Any], digest: str, resume: str | bo
         return False
     _require_same(folder, config, digest)
     return True
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether nothing is there, the lock of a start that is under way aside."""
+    return not folder.exists() or all(path.name == LOCK_FILE for path in folder.iterdir())
 
 
 def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:

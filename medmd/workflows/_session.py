@@ -14,6 +14,7 @@ import torch
 from medmd.handlers import History, MLflowRun
 from medmd.utils import MedmdError, sha256_file, write_json
 from medmd.workflows._folder import CONFIG_FILE, RUN_FILE, fingerprint, is_private, open_folder, write_run_file
+from medmd.workflows._lock import hold_folder
 from medmd.workflows._parser import active_parser
 from medmd.workflows._progress import Progress
 from medmd.workflows._scrub import scrub
@@ -92,10 +93,14 @@ class Session:
 
         Raises:
             MedmdError: a setting that nothing uses, stages that cannot be run one after the other, or a folder that
-                holds something else; nothing was touched then.
+                holds something else or in which another process trains; nothing was touched then.
         """
         check_settings(self._config)
+        if (self.folder / RUN_FILE).is_file():
+            # Before the run of another process could be moved aside.
+            hold_folder(self.folder)
         goes_on = open_folder(self.folder, self._config, self._digest, self.resume, self._check)
+        hold_folder(self.folder)
         if not (goes_on and (self.folder / CONFIG_FILE).exists()):
             write_run_file(self.folder, self._description(), self._config)
         _LOGGER.info("%s the run in %s.", "Going on with" if goes_on else "Beginning", self.folder)
