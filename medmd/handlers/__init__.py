@@ -2,6 +2,7 @@
 
 from medmd.handlers._best import KeepBest, KeepBestOfEach
 from medmd.handlers._checkpoint import Checkpoint
+from medmd.handlers._checkpoint_file import check_checkpoints, remove_leftovers
 from medmd.handlers._finite import RequireFinite
 from medmd.handlers._history import History, RecordHistory
 from medmd.handlers._mlflow_run import NEUTRAL_TAGS, MLflowRun
@@ -22,6 +23,8 @@ __all__ = [
     "SeedIterations",
     "ShowProgress",
     "TrackMLflow",
+    "check_checkpoints",
+    "remove_leftovers",
     "silence_telemetry",
 ]
 

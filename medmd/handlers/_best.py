@@ -98,6 +98,10 @@ class KeepBest:
         """Put back what `state_dict` gave."""
         self.best.load_state_dict(state)
 
+    def go_on(self) -> None:
+        """Count patience anew, for a stage that had ended and is given more epochs; the best weights stay."""
+        self.best.waited = 0
+
 
 class KeepBestOfEach:
     """As `KeepBest`, for each modality of a `ContrastiveTrainer` by its own validation value.
@@ -156,6 +160,11 @@ class KeepBestOfEach:
         """Put back what `state_dict` gave."""
         for name, best in self.best.items():
             best.load_state_dict(state[name])
+
+    def go_on(self) -> None:
+        """Count every modality's patience anew; their best weights stay."""
+        for best in self.best.values():
+            best.waited = 0
 
 
 def _value(metrics: dict[str, float], name: str) -> float:

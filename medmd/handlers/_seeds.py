@@ -32,6 +32,8 @@ class SeedIterations:
         self.stage = stage
         self.sampler = sampler
         self.batch_size = batch_size
+        kind = torch.accelerator.current_accelerator()
+        self._has_other_device = kind is not None and kind.type != "cuda"
 
     def attach(self, engine: Engine) -> None:
         """Register on `engine`; Ignite fires EPOCH_STARTED before it makes the loader's iterator."""
@@ -48,4 +50,13 @@ class SeedIterations:
         seed = derive_seed(self.seed, self.stage, engine.state.iteration)
         random.seed(seed)
         np.random.seed(seed)
-        torch.manual_seed(seed)
+        self._seed_torch(seed)
+
+    def _seed_torch(self, seed: int) -> None:
+        """As `torch.manual_seed`, without its cost: that queues the seed for every kind of device, used or not."""
+        if self._has_other_device:
+            torch.manual_seed(seed)
+            return
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)

@@ -10,6 +10,7 @@ from medmd.workflows._predictor import Predictor, items_from_folder
 from medmd.workflows._preprocessing import build_preprocessing
 from medmd.workflows._scrub import scrub
 from medmd.workflows._session import Session
+from medmd.workflows._stop import steady_worker, stop_on_signals
 from medmd.workflows._versions import environment
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "load_model_folder",
     "resolve_literals",
     "scrub",
+    "steady_worker",
+    "stop_on_signals",
     "user_error",
     "write_model_folder",
 ]

@@ -8,26 +8,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from medmd.utils import MedmdError, read_json, write_json
+from medmd.utils import MedmdError, differences, read_json, write_json
 from medmd.workflows._lock import LOCK_FILE
+from medmd.workflows._scrub import scrub
 
 RUN_FILE = "run.json"
 CONFIG_FILE = "config.json"
+# The planned length of a stage: more of it continues a run, see `_longer`.
+LENGTHS = {"pretrain": "pretrain_epochs", "train": "train_epochs"}
 # What may differ between two starts of one run: places, speed, and what is shown. Everything else makes another run.
 _FREE_KEYS = frozenset(
     {
         "bundle_root", "dataset_dir", "phantom_dir", "output_dir", "resume", "stages", "num_workers", "cache_workers",
-        "log_every", "keep_checkpoints", "track", "experiment", "run_name", "device", "threads", "imports",
-        "initialize", "run", "finalize",
+        "preflight", "cache",
+        "log_every", "checkpoint_every", "keep_checkpoints", "nonfinite", "max_skipped", "track", "experiment",
+        "run_name", "device", "threads", "imports", "initialize", "run", "finalize",
     }
 )  # fmt: skip
 
 
 def fingerprint(config: dict[str, Any], digest: str) -> str:
-    """Identifies what is computed: the raw configuration without places and speed, and the digest of the datalist."""
-    kept = {name: value for name, value in config.items() if name not in _FREE_KEYS and not is_private(name)}
-    text = json.dumps([kept, digest], sort_keys=True, default=str)
+    """Identifies what is computed: raw configuration without places, speed and lengths, and the datalist's digest."""
+    text = json.dumps([_settings(config), digest], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def identity(config: dict[str, Any], digest: str) -> dict[str, Any]:
+    """What the fingerprint stands for, as plain data without paths: `settings` and `datalist_sha256`."""
+    return {"settings": scrub(json.loads(json.dumps(_settings(config), default=str))), "datalist_sha256": digest}
+
+
+def is_length(name: str, value: Any) -> bool:
+    """Whether a top-level setting is the plain number of epochs of a stage."""
+    return name in LENGTHS.values() and isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_private(name: str) -> bool:
@@ -94,7 +107,7 @@ def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:
         return
     # Absent when the run was killed while its folder was made.
     path = folder / CONFIG_FILE
-    changes = _differences(read_json(path), config) if path.is_file() else []
+    changes = differences(_settings(read_json(path)), _settings(config)) if path.is_file() else []
     if known.get("datalist_sha256") != digest:
         changes.append("the datalist's content")
     msg = (
@@ -104,19 +117,13 @@ def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:
     raise MedmdError(msg)
 
 
-def _differences(old: Any, new: Any, where: str = "") -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = [name for name in {**old, **new} if where or not (name in _FREE_KEYS or is_private(name))]
-        found = [_differences(old.get(n), new.get(n), f"{where}#{n}" if where else n) for n in names]
-        return [line for lines in found for line in lines]
-    if old == new or json.dumps(old, default=str) == json.dumps(new, default=str):
-        return []
-    return [f"{where} ({_short(old)} -> {_short(new)})"]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings that make another run when they differ."""
+    return {
+        name: value
+        for name, value in config.items()
+        if not (name in _FREE_KEYS or is_private(name) or is_length(name, value))
+    }
 
 
 def _move_aside(folder: Path) -> None:

@@ -39,5 +39,17 @@ class Progress:
             self.finished = (*self.finished, stage)
             self._write()
 
+    def reopen(self, *stages: str, begun: bool = True) -> None:
+        """Record that stages are not finished after all.
+
+        Args:
+            stages: their names.
+            begun: false when they have to begin anew.
+        """
+        self.finished = tuple(stage for stage in self.finished if stage not in stages)
+        if not begun:
+            self.begun = tuple(stage for stage in self.begun if stage not in stages)
+        self._write()
+
     def _write(self) -> None:
         write_json(self._path, {"begun": list(self.begun), "finished": list(self.finished)})

@@ -11,15 +11,26 @@ from typing import Any
 
 import torch
 
-from medmd.handlers import History, MLflowRun
-from medmd.utils import MedmdError, sha256_file, write_json
-from medmd.workflows._folder import CONFIG_FILE, RUN_FILE, fingerprint, is_private, open_folder, write_run_file
+from medmd.handlers import History, MLflowRun, check_checkpoints, remove_leftovers
+from medmd.utils import STOP, MedmdError, Stopped, sha256_file, write_json
+from medmd.workflows._folder import (
+    CONFIG_FILE,
+    LENGTHS,
+    RUN_FILE,
+    fingerprint,
+    identity,
+    is_private,
+    open_folder,
+    write_run_file,
+)
 from medmd.workflows._lock import hold_folder
+from medmd.workflows._longer import Longer, after, begin_longer, plan_longer
 from medmd.workflows._parser import active_parser
 from medmd.workflows._progress import Progress
 from medmd.workflows._scrub import scrub
 from medmd.workflows._settings import check_settings
 from medmd.workflows._stages import STAGES, check_stages
+from medmd.workflows._stop import go_on_advice
 from medmd.workflows._versions import environment
 
 _LOGGER = logging.getLogger(__name__)
@@ -48,6 +59,7 @@ class Session:
         history: all logged numbers, both stages.
         tracker: the MLflow run.
         fingerprint: identifies configuration and data; checkpoints carry it.
+        identity: what the fingerprint stands for, as plain data without paths; checkpoints carry it too.
     """
 
     def __init__(
@@ -80,6 +92,9 @@ class Session:
         self._digest = sha256_file(self.datalist)
         self._config = _raw_config() if config is None else config
         self.fingerprint = fingerprint(self._config, self._digest)
+        self.identity = identity(self._config, self._digest)
+        self._longer: list[Longer] = []
+        self._earlier: Path | None = None
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -96,12 +111,20 @@ class Session:
                 holds something else or in which another process trains; nothing was touched then.
         """
         check_settings(self._config)
+        STOP.advice = go_on_advice(self.resume)
+        with STOP.held():
+            self._open()
+
+    def _open(self) -> None:
         if (self.folder / RUN_FILE).is_file():
             # Before the run of another process could be moved aside.
             hold_folder(self.folder)
         goes_on = open_folder(self.folder, self._config, self._digest, self.resume, self._check)
         hold_folder(self.folder)
-        if not (goes_on and (self.folder / CONFIG_FILE).exists()):
+        if goes_on and (self.folder / CONFIG_FILE).exists():
+            remove_leftovers(self.folder)
+            self._earlier = begin_longer(self.folder, self._config, self._longer)
+        else:
             write_run_file(self.folder, self._description(), self._config)
         _LOGGER.info("%s the run in %s.", "Going on with" if goes_on else "Beginning", self.folder)
 
@@ -110,22 +133,46 @@ class Session:
 
         Args:
             steps: by name of the stage, what to call. A trainer's `run`, usually.
+
+        Raises:
+            Stopped: SIGTERM or Ctrl-C came. A training stage ends after the step that runs, once that is saved.
         """
-        status = "FAILED"
+        status, generation = "FAILED", STOP.install()
+        STOP.advice = go_on_advice(self.resume)
         try:
-            self.tracker.start(parameters=self._parameters(), tags=self._tags())
-            self._log_start()
+            with STOP.held():
+                self.tracker.start(parameters=self._parameters(), tags=self._tags())
+                self._log_start()
             for stage in STAGES:
                 if stage in steps and (stage in self.stages or stage in self._progress.finished_training):
                     self._progress.begin(stage)
-                    steps[stage]()
+                    self._run_stage(stage, steps[stage])
                     self._progress.finish(stage)
             status = "FINISHED"
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped):
             status = "KILLED"
             raise
+        except Exception as error:
+            if STOP.requested is None:
+                raise
+            # What else was ended by the same signal, such as a loader's worker, is no failure of its own.
+            status = "KILLED"
+            _LOGGER.info("After the signal: %s", error)
+            STOP.stop(STOP.requested)
         finally:
-            self._close(status)
+            with STOP.held(check=False):
+                self._close(status)
+            STOP.restore(generation)
+
+    def _run_stage(self, stage: str, step: Callable[[], Any]) -> None:
+        if stage not in LENGTHS:
+            step()
+            return
+        # Its checkpoint handler looks for a signal after each step.
+        with STOP.held():
+            step()
+            if STOP.requested is not None:
+                self.history.write(self.folder / "history.csv")
 
     def _close(self, status: str) -> None:
         try:
@@ -141,12 +188,15 @@ class Session:
         return Progress(self.folder)
 
     def _check(self, *, goes_on: bool) -> None:
-        progress = Progress(self.folder) if goes_on else None
-        check_stages(
-            self.stages,
-            begun=progress.begun if progress else (),
-            finished=progress.finished if progress else (),
-        )
+        if not goes_on:
+            check_stages(self.stages, begun=(), finished=())
+            return
+        for stage in LENGTHS:
+            folder = self.folder / "checkpoints" / stage
+            check_checkpoints(folder, fingerprint=self.fingerprint, identity=self.identity)
+        self._longer = plan_longer(self.folder, self._config, self.stages)
+        begun, finished = after(self._longer, self._progress)
+        check_stages(self.stages, begun=begun, finished=finished)
 
     def _log_start(self) -> None:
         self.tracker.log_file(self.folder / RUN_FILE)
@@ -154,6 +204,8 @@ class Session:
             path = Path(folder) / CONFIG_FILE
             write_json(path, scrub({name: value for name, value in self._config.items() if name != "_meta_"}))
             self.tracker.log_file(path)
+        if self._earlier is not None:
+            self.tracker.log_file(self._earlier, self._earlier.relative_to(self.folder).as_posix())
 
     def _description(self) -> dict[str, Any]:
         return {

@@ -119,7 +119,7 @@ def make_stage(
     patience: int | None = None,
     interval: int = 1,
     fingerprint: str = "abc",
-    resume: bool = True,
+    resume: bool | str = "auto",
     workers: int = 0,
     views: int = 1,
     queue: int = 0,
@@ -156,6 +156,7 @@ def make_stage(
         keep=keep,
         every=every,
         resume=resume,
+        evaluator=evaluator,
     )
     handlers = [
         SeedIterations(seed=7, stage=stage, sampler=sampler, batch_size=4),

@@ -37,7 +37,7 @@ def test_a_checkpoint_loads_without_code(stage, tmp_path):
     state = torch.load(run.checkpoint.files()[-1], weights_only=True)
 
     assert (state["iteration"], state["epoch"], state["finished"]) == (9, 3, False)
-    assert set(state["objects"]) == {"network", "optimizer", "balancer", "scheduler", "best", "history"}
+    assert set(state["objects"]) >= {"network", "optimizer", "balancer", "scheduler", "best", "history"}
 
 
 def test_another_configuration_is_refused_and_nothing_touched(stage, tmp_path):

@@ -20,9 +20,9 @@ def _compare(make, same, tmp_path, *, stop_at, **options):
     def settings():
         return {name: value() if name == "balancer" else value for name, value in options.items()}
 
-    whole = make(tmp_path / "whole", **settings()).run()
-    make(tmp_path / "stopped", **settings()).run(stop_at=stop_at)
-    resumed = make(tmp_path / "stopped", init=99, **settings())
+    whole = make(tmp_path / "whole" / "stage", **settings()).run()
+    make(tmp_path / "stopped" / "stage", **settings()).run(stop_at=stop_at)
+    resumed = make(tmp_path / "stopped" / "stage", init=99, **settings())
     first = []
     resumed.trainer.add_event_handler(Events.ITERATION_STARTED, lambda engine: first.append(engine.state.iteration))
     resumed.run()
