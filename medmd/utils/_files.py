@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medmd.utils._storage import write_error
+
 _CHUNK = 1 << 20
 
 
@@ -22,8 +24,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Yields:
         A path in the same folder with the same ending, for a writer that wants a file name. When the block raises,
         the temporary file is removed and whatever stood at `path` is untouched.
+
+    Raises:
+        WriteError: the disk is full, the folder read-only, permission denied, or the like, whatever the writer in the
+            block made of it. Any other error of the block is handed on.
     """
     target = Path(path)
+    try:
+        with _beside(target) as temporary:
+            yield temporary
+    except Exception as error:
+        told = write_error(target, error)
+        if told is None:
+            raise
+        raise told from error
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(target.suffixes[-2:])
     handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=suffixes, dir=target.parent)
