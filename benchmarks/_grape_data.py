@@ -13,7 +13,7 @@ from monai.utils import MAX_SEED
 from torch import Tensor
 
 from medmd.data import Case, Datalist, load_datalist, load_items, split_by_patient, target_statistics, write_datalist
-from medmd.utils import MedmdError, atomic_path
+from medmd.utils import MedmdError, atomic_path, load_tensors
 
 MODALITIES = ("fundus", "rnfl")
 SPLIT_SEED = 0
@@ -144,7 +144,7 @@ def _remembered(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any
     if not path.exists():
         with atomic_path(path) as temporary:
             torch.save(make(), temporary)
-    return dict(torch.load(path, weights_only=True))
+    return load_tensors(path, role="cached file of the study")
 
 
 def _items(path: Path, splits: Mapping[str, Any], preprocessing: Compose) -> dict[str, dict[str, Any]]:

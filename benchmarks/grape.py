@@ -25,7 +25,7 @@ import torch
 from benchmarks._grape_data import SPLIT_SEED, Cohort, read_cohort
 from benchmarks._grape_runs import TRAININGS, configuration, preprocessing, run
 from benchmarks.step_cost import processor
-from medmd.utils import MedmdError, atomic_path, progress, read_json, sha256_file, write_json
+from medmd.utils import MedmdError, atomic_path, load_tensors, progress, read_json, sha256_file, write_json
 from medmd.workflows import environment
 
 STUDY = "study.json"
@@ -130,7 +130,7 @@ def open_study(study: Study) -> None:
 
 
 def _load(path: Path) -> dict[str, torch.Tensor]:
-    return dict(torch.load(path, weights_only=True))
+    return load_tensors(path, role="cached file of the study")
 
 
 def _weights(study: Study, training: str, fold: int, seed: int) -> Path:

@@ -133,7 +133,7 @@ def slip(path):
 
 
 def slip_prefix(path):
-    rebuilt(path, prefix="../up/")
+    rebuilt(path, prefix="../")
 
 
 def absolute(path):
@@ -256,7 +256,11 @@ def test_the_samples_are_live(tmp_path, monkeypatch):
 
 
 def test_what_we_write_is_loaded(tmp_path):
-    torch.save(GOOD, tmp_path / "x.pt")
+    # Given a path, torch writes its name into the archive.
+    torch.save(GOOD, tmp_path / ".tmp-a1 b2.c3.pt")
+    assert load_tensors(tmp_path / ".tmp-a1 b2.c3.pt", role="checkpoint")["iteration"] == 3
+    with (tmp_path / "x.pt").open("wb") as file:
+        torch.save(GOOD, file)
     for mmap in (False, True):
         found = load_tensors(tmp_path / "x.pt", role="checkpoint", mmap=mmap)
         assert found["iteration"] == 3

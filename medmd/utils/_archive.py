@@ -13,8 +13,9 @@ from medmd.utils._errors import MedmdError
 # Of some 30,000 members; a checkpoint of two ResNet-34 has 3,000.
 MOST_DIRECTORY_BYTES = 4 << 20
 _END = struct.Struct("<4s4H2LH")
+# The folder bears the name of the file to which it was saved, or `archive`.
 _MEMBER = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*/(data\.pkl|byteorder|version|\.format_version|\.storage_alignment"
+    r"(?!\.\.?/)[\w.+ -]+/(data\.pkl|byteorder|version|\.format_version|\.storage_alignment"
     r"|data/\d{1,9}|\.data/serialization_id)"
 )
 _AGAIN = "Do not use it; write it again with medmd, or get it again from where it was made."
