@@ -12,11 +12,13 @@ from medmd.workflows._scrub import scrub
 from medmd.workflows._session import Session
 from medmd.workflows._stop import steady_worker, stop_on_signals
 from medmd.workflows._versions import environment
+from medmd.workflows.preflight import Later, run_preflight
 
 __all__ = [
     "Evaluation",
     "FinalEvaluation",
     "Inference",
+    "Later",
     "ModelFolder",
     "Predictor",
     "Session",
@@ -31,6 +33,7 @@ __all__ = [
     "labelled_cases",
     "load_model_folder",
     "resolve_literals",
+    "run_preflight",
     "scrub",
     "steady_worker",
     "stop_on_signals",
