@@ -12,6 +12,7 @@ from medmd.utils import MedmdError
 VERBS = {
     "phantom": "write a synthetic cohort whose truth is known",
     "check": "check a datalist and every file that it names",
+    "check-config": "check a configuration without running it",
     "split": "split a datalist by patient",
     "report": "write the evaluation report of a run or of a table of predictions",
     "register": "hand a trained model over to the MLflow registry",

@@ -7,18 +7,25 @@ import sys
 from types import TracebackType
 
 from medmd.utils import MedmdError
+from medmd.workflows._outside import explain_outside
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def explain_errors() -> None:
-    """From now on, a `MedmdError` that ends the program is shown as its own sentence.
+def explain_errors(*, debug: bool = False) -> None:
+    """From now on, an error in the configuration or the data that ends the program is shown as one sentence.
 
     MONAI wraps an error in a component twice or more, so that the sentence stands in the middle of some sixty lines of
-    traceback. The traceback goes to the log at level DEBUG. Every other error is shown as before.
+    traceback. Explained are every `MedmdError` and what a configuration can do wrong while its components are built.
+    Every other error is a fault of the program and shown as before.
+
+    Args:
+        debug: whether to show the traceback before the sentence. Without it, the traceback goes to the log at level
+            DEBUG.
     """
     if not isinstance(sys.excepthook, _Explain):
         sys.excepthook = _Explain()
+    sys.excepthook.debug = debug is True
 
 
 class _Explain:
@@ -26,14 +33,24 @@ class _Explain:
 
     def __init__(self) -> None:
         self.before = sys.excepthook
+        self.debug = False
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        cause = user_error(error)
-        if cause is None:
+        sentence = _safely_explain(error)
+        if sentence is None or self.debug:
             self.before(kind, error, trace)
-            return
-        _LOGGER.debug("Traceback of the error below.", exc_info=(kind, error, trace))
-        sys.stderr.write(f"medmd: error: {cause}\n")
+        if sentence is not None:
+            _LOGGER.debug("Traceback of the error below.", exc_info=(kind, error, trace))
+            sys.stderr.write(f"medmd: error: {sentence}\n")
+
+
+def _safely_explain(error: BaseException) -> str | None:
+    from medmd.workflows.check_config import explain
+
+    try:
+        return explain_outside(error) or explain(error)
+    except Exception:  # noqa: BLE001 - an explanation that fails must not hide the error
+        return None
 
 
 def user_error(error: BaseException | None) -> MedmdError | None:

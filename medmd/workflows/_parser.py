@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigParser, create_workflow
 
 from medmd.utils import MedmdError
 
@@ -27,6 +28,33 @@ def active_parser() -> ConfigParser | None:
             return owner
         frame = frame.f_back
     return None
+
+
+class Start(NamedTuple):
+    """What `python -m monai.bundle run` was started with."""
+
+    files: list[str]
+    overrides: dict[str, Any]
+
+
+def active_start() -> Start | None:
+    """Files and overrides of the bundle that is being initialised, or `None` when it was not started by MONAI's `run`.
+
+    MONAI merges them into one configuration and keeps neither, but the call that did so is still going on.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code is create_workflow.__code__:
+            files, given = frame.f_locals.get("config_file"), frame.f_locals.get("_args")
+            return Start(_as_list(files), dict(given)) if files and isinstance(given, dict) else None
+        frame = frame.f_back
+    return None
+
+
+def _as_list(files: Any) -> list[str]:
+    if isinstance(files, str) and "," in files and not Path(files).is_file():
+        files = files.split(",")
+    return [str(file) for file in files] if isinstance(files, (list, tuple)) else [str(files)]
 
 
 def resolve_literals(config: dict[str, Any], key: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from medmd.utils import MedmdError
+from medmd.workflows._parser import active_parser, active_start
 
 _LOGGER = logging.getLogger(__name__)
 # Read by MONAI and its tools, not by another part of the configuration.
@@ -38,6 +39,36 @@ def check_settings(config: dict[str, Any]) -> None:
             raise MedmdError(msg)
     if lone:
         _LOGGER.info("Used by nothing: %s.", ", ".join(lone))
+
+
+def check_start() -> None:
+    """The second entry of a bundle's `initialize`: refuse wrong settings before anything is made.
+
+    Refused are settings of another type than the bundle's own value has, values that a setting cannot have, and
+    whatever is wrong with an override: a name that no file defines and nothing uses, an argument that its component
+    does not take, a reference that leads nowhere. What else is wrong with a file shows when it is needed; `medmd
+    check-config` tells all of it without a run.
+
+    Raises:
+        MedmdError: one line for each of them.
+    """
+    from medmd.workflows.check_config import COMMAND_LINE, check_config, check_content
+
+    start, parser = active_start(), active_parser()
+    if start is not None:
+        report = check_config(start.files, start.overrides)
+    elif parser is not None:
+        report = check_content(parser.config)
+    else:
+        return
+    refused = [
+        finding.sentence
+        for finding in report.errors
+        if (finding.place is not None and finding.place.file == COMMAND_LINE)
+        or (len(finding.path) == 1 and finding.kind in ("wrong-type", "wrong-value"))
+    ]
+    if refused:
+        raise MedmdError("\n".join(refused))
 
 
 def _texts(value: Any) -> Iterator[str]:
