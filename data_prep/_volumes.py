@@ -111,7 +111,7 @@ def _header(shape: Shape, dtype: np.dtype[Any], spacing_mm: tuple[float, float, 
     # As nibabel's own writer does for a single file; no scaling of values.
     header["magic"] = b"n+1"
     header["vox_offset"] = 352
-    header["scl_slope"], header["scl_inter"] = np.nan, np.nan
+    header["scl_slope"], header["scl_inter"] = 1.0, 0.0
     return bytes(header.binaryblock) + _NO_EXTENSION
 
 

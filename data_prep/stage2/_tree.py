@@ -96,7 +96,7 @@ def read_tree(sources: list[tuple[str, Path]], *, tables: tuple[str, ...]) -> Tr
                 kept.append(file)
         unclaimed = _claim(folder, kept, images)
         rest += unclaimed
-        if not names and folder.path.name.isdecimal():
+        if not names and folder.may_be_eye:
             empty.append((folder.path, prefix))
     _add_empty_eyes(empty, images)
     found = [file for file in rest if file.path.suffix.lower() in tables]
@@ -108,6 +108,7 @@ def read_tree(sources: list[tuple[str, Path]], *, tables: tuple[str, ...]) -> Tr
 class _Folder:
     path: Path
     name: str
+    may_be_eye: bool
 
 
 def _walk(sources: list[tuple[str, Path]]) -> Iterator[tuple[_Folder, list[str]]]:
@@ -121,7 +122,9 @@ def _walk(sources: list[tuple[str, Path]]) -> Iterator[tuple[_Folder, list[str]]
             seen.add(real)
             folders.sort()
             below = Path(path).relative_to(source).as_posix()
-            yield _Folder(Path(path), prefix if below == "." else f"{prefix}{below}/"), sorted(names)
+            name = prefix if below == "." else f"{prefix}{below}/"
+            # The source itself is no eye, whatever its name.
+            yield _Folder(Path(path), name, below != "." and Path(path).name.isdecimal()), sorted(names)
 
 
 def _is_litter(name: str) -> bool:
@@ -131,7 +134,7 @@ def _is_litter(name: str) -> bool:
 
 def _claim(folder: _Folder, files: list[File], images: dict[Path, ImageFolder]) -> list[File]:
     """Give slices and photographs to their eye; return the other files."""
-    if not folder.path.name.isdecimal():
+    if not folder.may_be_eye:
         return files
     slices = [(int(match[1]), file) for file in files if (match := _SLICE.fullmatch(file.path.name))]
     fundus = [file for file in files if _is_fundus(file, folder)]
@@ -154,7 +157,7 @@ def _eye(folder: _Folder, images: dict[Path, ImageFolder]) -> EyeFiles:
     nested = path.parent.name.isdecimal() and int(path.parent.name) == number
     if nested:
         path, name = path.parent, name[: -len(path.name) - 1]
-    home = images.setdefault(path.parent, ImageFolder(path.parent, name[: -len(path.name) - 1]))
+    home = images.setdefault(path.parent, ImageFolder(path.parent, name[: -len(path.name) - 1].rstrip("/")))
     eye = home.eyes.setdefault(number, EyeFiles(number, name.rstrip("/")))
     eye.nested |= nested
     return eye

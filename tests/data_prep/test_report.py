@@ -1,6 +1,6 @@
 import pytest
 
-from data_prep._report import ConversionReport, Tally
+from data_prep._report import ConversionReport, Tally, versions
 
 
 def make_report():
@@ -48,3 +48,34 @@ def test_numbers_that_do_not_add_up_are_a_fault(converted):
 
 def test_usable_is_what_the_first_tally_converted():
     assert make_report().usable == 3
+
+
+def test_what_is_merged_counts_and_the_word_is_the_converters():
+    tally = Tally("files", total=6, converted=1, merged=4, word="quarantined")
+    tally.exclude("odd", "x")
+    tally.check()
+    assert tally.lines({})[0] == "files: 6 in = 1 converted + 4 merged + 1 quarantined"
+    assert tally.as_json() == {
+        "total": 6,
+        "converted": 1,
+        "merged": 4,
+        "quarantined": {"odd": {"count": 1, "items": ["x"]}},
+    }
+    tally.merged = 3
+    with pytest.raises(RuntimeError, match="6 in, but 1 converted \\+ 3 merged \\+ 1 quarantined"):
+        tally.check()
+
+
+def test_fixes_of_used_reasons_stand_in_the_report_and_harmless_ones_are_no_fault():
+    report = make_report()
+    report.fixes = {"absent": "fetch it", "unused": "no"}
+    assert report.as_json()["fixes"] == {"absent": "fetch it"}
+    assert report.faulty
+    report.harmless = frozenset({"absent", "strange"})
+    assert not report.faulty
+
+
+def test_versions_name_what_the_result_may_depend_on():
+    found = versions("numpy")
+    assert list(found) == ["python", "medmd", "numpy"]
+    assert all(found.values())
