@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -24,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 _LONGEST_PARAMETER = 500
 _MEMORY = "mlflow_run.json"
 _PENDING = "tracking_pending"
+_START_TAG = "medmd.start"
 _NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 # A run that is stopped from outside is given some 30 s before it is killed.
 _SECONDS_OF_A_STOP = 15.0
@@ -115,6 +117,8 @@ class MLflowRun:
         if not self.enabled:
             return
         self.goes_on = (self.folder / _MEMORY).exists()
+        if not self.goes_on:
+            self._store.mend()
         with self.speaking():
             known = self.known_run()
             experiment = self.experiment_id()
@@ -175,7 +179,9 @@ class MLflowRun:
         """The run that this folder began in this store, or `None`."""
         path = self.folder / _MEMORY
         known = read_json(path) if path.exists() else {}
-        return str(known["run_id"]) if known.get("store") == self._store.identity else None
+        if known.get("store") != self._store.identity:
+            return None
+        return str(known["run_id"]) if "run_id" in known else self._run_begun_with(str(known["start"]))
 
     def experiment_id(self) -> str:
         """The experiment in the store, made when absent; its artifacts lie in the run's folder when the store does.
@@ -221,10 +227,18 @@ class MLflowRun:
                 self._tell_what_waits()
 
     def _create(self, experiment: str, tags: dict[str, str]) -> str:
-        run = self.client.create_run(experiment, run_name=self.name, tags={**tags, **NEUTRAL_TAGS}, start_time=_now())
-        memory = {"run_id": run.info.run_id, "store": self._store.identity, "experiment": self.experiment}
+        # Written before the run is made: it is found again when the process ends before its id is known.
+        start = uuid.uuid4().hex
+        memory = {"start": start, "store": self._store.identity, "experiment": self.experiment}
         write_json(self.folder / _MEMORY, memory)
+        tags = {**tags, **NEUTRAL_TAGS, _START_TAG: start}
+        run = self.client.create_run(experiment, run_name=self.name, tags=tags, start_time=_now())
+        write_json(self.folder / _MEMORY, {"run_id": run.info.run_id, **memory})
         return str(run.info.run_id)
+
+    def _run_begun_with(self, start: str) -> str | None:
+        found = self.client.search_runs([self.experiment_id()], f"tags.`{_START_TAG}` = '{start}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
 
     def _create_experiment(self, place: str | None) -> str:
         try:

@@ -6,9 +6,10 @@ import hashlib
 import logging
 import os
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from medmd.utils import MedmdError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_LOGGER = logging.getLogger(__name__)
 # MLflow's own defaults try for minutes, during which a training would stand still at its start and at its end.
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -56,7 +58,8 @@ class Store:
         # Read once: MLflow's own set_tracking_uri writes the variable.
         named = os.environ.get("MLFLOW_TRACKING_URI")
         self.is_local = not named
-        self.uri = named or f"sqlite:///{(folder / 'mlruns.db').resolve()}"
+        self._file = (folder / "mlruns.db").resolve()
+        self.uri = named or f"sqlite:///{self._file}"
         self._client: MlflowClient | None = None
 
     @property
@@ -69,6 +72,16 @@ class Store:
                 logging.getLogger(name).setLevel(level)
             self._client = MlflowClient(tracking_uri=self.uri)
         return self._client
+
+    def mend(self) -> None:
+        """Give the folder's SQLite file another name if its making was broken off: MLflow would refuse it for ever."""
+        # Not by trying to open it: MLflow would keep its connection to the file that is set aside.
+        if not (self.is_local and self._file.exists()) or _is_whole(self._file):
+            return
+        _LOGGER.warning("The MLflow store was left half made; a new one is made.")
+        for path in self._file.parent.glob(f"{self._file.name}*"):
+            if not path.name.endswith(".damaged"):
+                path.replace(path.with_name(f"{path.name}.damaged"))
 
     @property
     def identity(self) -> str:
@@ -105,6 +118,24 @@ class Store:
             return "The MLflow store in the run's folder"
         has_host = urlsplit(self.uri).hostname
         return f"The MLflow server {self.identity}" if has_host else "The MLflow store of MLFLOW_TRACKING_URI"
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether MLflow came to the last step of making a store, which is its first experiment."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as store:
+            return store.execute("SELECT count(*) FROM experiments").fetchone()[0] > 0
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            # The experiment 0 is the last that MLflow makes of a new store.
+            return bool(database.execute("SELECT 1 FROM experiments WHERE experiment_id = 0").fetchall())
+    except sqlite3.Error:
+        return False
 
 
 @contextmanager
