@@ -1,6 +1,8 @@
 """Settings and small cohorts that all tests share."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,6 +46,33 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("set MEDMD_REAL_DATA to the folder of the real data sets")
     return Path(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """A factory of file systems in memory: `small_disk("64k") -> folder`; `small_disk.read_only(folder)` closes one."""
+
+    def call(*words: str) -> None:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"file systems cannot be mounted here: {done.stderr.strip()}")
+
+    mounted: list[Path] = []
+
+    def make(size: str) -> Path:
+        if shutil.which("mount") is None:
+            pytest.skip("there is no mount command here")
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        call("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+        mounted.append(folder)
+        return folder
+
+    make.read_only = lambda folder: call("mount", "-o", "remount,ro", str(folder))  # type: ignore[attr-defined]
+    make.writable = lambda folder: call("mount", "-o", "remount,rw", str(folder))  # type: ignore[attr-defined]
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture

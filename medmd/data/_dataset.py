@@ -14,6 +14,11 @@ from monai.data import CacheDataset
 
 from medmd.utils import MedmdError, derive_seed, progress
 
+_REMEDY = (
+    "Mend or put back its files (`medmd check` examines a datalist's) and start the same command again, or leave the "
+    "case out."
+)
+
 
 class CaseDataset(CacheDataset):
     """Cases, their deterministic transforms computed once, their random transforms seeded case by case.
@@ -120,13 +125,12 @@ def _named(item: Mapping[str, Any], error: Exception) -> MedmdError:
         root = root.__cause__
     if isinstance(root, MedmdError) and str(item.get("case_id")) in str(root):
         # MONAI wrapped it; it names the case already.
-        return root
+        return root if _REMEDY in str(root) else MedmdError(f"{str(root).rstrip('.')}. {_REMEDY}")
     frame = traceback.extract_tb(root.__traceback__)[-1]
     place = f"{PurePath(frame.filename).name}:{frame.lineno}"
     cause = _without_paths(f"{type(root).__name__}: {root}", item)
     return MedmdError(
-        f"Case {item.get('case_id', '?')}: cannot be loaded. Got {cause} (at {place}). "
-        "Look at its files with `medmd check`."
+        f"Case {item.get('case_id', '?')}: cannot be loaded. Got {cause} (at {place}). {_REMEDY}"
     )
 
 
