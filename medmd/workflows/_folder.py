@@ -22,7 +22,7 @@ _FREE_KEYS = frozenset(
         "bundle_root", "dataset_dir", "phantom_dir", "output_dir", "resume", "stages", "num_workers", "cache_workers",
         "preflight", "cache",
         "log_every", "checkpoint_every", "keep_checkpoints", "nonfinite", "max_skipped", "track", "experiment",
-        "run_name", "device", "threads", "imports", "initialize", "run", "finalize",
+        "run_name", "device", "threads", "debug", "imports", "initialize", "run", "finalize",
     }
 )  # fmt: skip
 
@@ -97,8 +97,10 @@ def _goes_on(folder: Path, config: dict[str, Any], digest: str, resume: str | bo
 
 
 def _is_empty(folder: Path) -> bool:
-    """Whether nothing is there, the lock of a start that is under way aside."""
-    return not folder.exists() or all(path.name == LOCK_FILE for path in folder.iterdir())
+    """Whether nothing is there, a lock and the beginnings of a first file of a start that was killed aside."""
+    return not folder.exists() or all(
+        path.name == LOCK_FILE or path.name.startswith(".tmp-") for path in folder.iterdir()
+    )
 
 
 def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:
