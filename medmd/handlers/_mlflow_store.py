@@ -121,18 +121,9 @@ class Store:
 
 
 def _is_whole(file: Path) -> bool:
-    """Whether MLflow came to the last step of making a store, which is its first experiment."""
-    try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as store:
-            return store.execute("SELECT count(*) FROM experiments").fetchone()[0] > 0
-    except sqlite3.DatabaseError:
-        return False
-
-
-def _is_whole(file: Path) -> bool:
+    """Whether MLflow came to the last step of making a store, which is its experiment 0."""
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-            # The experiment 0 is the last that MLflow makes of a new store.
             return bool(database.execute("SELECT 1 FROM experiments WHERE experiment_id = 0").fetchall())
     except sqlite3.Error:
         return False
