@@ -10,6 +10,7 @@ from medmd.workflows._predictor import Predictor, items_from_folder
 from medmd.workflows._preprocessing import build_preprocessing
 from medmd.workflows._scrub import scrub
 from medmd.workflows._session import Session
+from medmd.workflows._settings import check_start
 from medmd.workflows._stop import steady_worker, stop_on_signals
 from medmd.workflows._versions import environment
 from medmd.workflows.preflight import Later, run_preflight
@@ -26,6 +27,7 @@ __all__ = [
     "build_preprocessing",
     "bundle_network",
     "cases_to_predict",
+    "check_start",
     "ensure_datalist",
     "environment",
     "explain_errors",
