@@ -1,0 +1,35 @@
+"""A network on its device, its weights in the order in memory in which that device computes fastest."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def place_network(network: M, device: str | torch.device) -> M:
+    """Move a network to a device; on a CPU its convolutions keep the channels last in memory.
+
+    Shapes, names and values of the weights stay as they are. Only their order in memory changes, and with it that of
+    the activations, which spares a CPU from reordering them around each convolution and normalisation. Results may
+    differ from those of the other order in their last bits. On other devices the order stays: a GPU gains by this one
+    in low precision only.
+
+    Args:
+        network: changed in place.
+        device: where to compute.
+
+    Returns:
+        The same network.
+    """
+    network.to(device)
+    if torch.device(device).type == "cpu":
+        for parameter in network.parameters():
+            if parameter.dim() in _FORMATS:
+                parameter.data = parameter.data.contiguous(memory_format=_FORMATS[parameter.dim()])
+    return network
