@@ -35,7 +35,7 @@ def make_case(converted: Converted, *, stage_input: bool) -> Case:
         converted: the eye and its images.
         stage_input: whether the stage is an input too.
     """
-    from medmd.data import Case, hash_inputs
+    from medmd.data import Case
 
     eye = converted.eye
     files = {name: image for name in ("oct", "fundus") if (image := getattr(converted, name)) is not None}
@@ -52,7 +52,8 @@ def make_case(converted: Converted, *, stage_input: bool) -> Case:
         laterality=eye.person.laterality,
         age=eye.person.age,
         sex=eye.person.sex,
-        hashes={**{name: image.sha256 for name, image in files.items()}, **hash_inputs("", vectors)},
+        # Not of the stage: four possible vectors would make most eyes look like copies of one another.
+        hashes={name: image.sha256 for name, image in files.items()},
         details=details,
     )
 
