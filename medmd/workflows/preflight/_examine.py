@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from medmd.data import Case
 from medmd.workflows._errors import user_error
 from medmd.workflows.preflight._case import CaseCost, flat_item, prepare_case
 from medmd.workflows.preflight._device import device_problems
@@ -99,17 +100,22 @@ class _Examination:
         self.problems += disk_problems(self.plan.output_dir, written)
 
     def _case(self, cohort: Cohort) -> CaseCost | None:
-        """A sound case with as many inputs as any, really prepared."""
-        plan = self.plan
+        """A sound case with as many inputs as any, really prepared, and one without laterality if there is one."""
         sound = [case for _, case in cohort.datalist.cases() if case.case_id in cohort.sound]
         if not sound:
             return None
-        item = flat_item(cohort.datalist, max(sound, key=lambda case: len(case.present)))
+        # Transforms that mirror left eyes refuse an eye of unknown side.
+        without = next((case for case in sound if case.laterality is None), None)
+        if without is not None and self._prepare(cohort, without) is None:
+            return None
+        return self._prepare(cohort, max(sound, key=lambda case: len(case.present)))
+
+    def _prepare(self, cohort: Cohort, case: Case) -> CaseCost | None:
+        plan, item = self.plan, flat_item(cohort.datalist, case)
+        inputs = tuple(plan.modalities)
         return self._try(
             "preprocessing",
-            lambda: prepare_case(
-                item, transform=plan.transform, augmented=plan.augmented, inputs=tuple(plan.modalities)
-            ),
+            lambda: prepare_case(item, transform=plan.transform, augmented=plan.augmented, inputs=inputs),
         )
 
     def _network(self, case: CaseCost) -> NetworkCost | None:
