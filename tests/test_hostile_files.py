@@ -313,6 +313,7 @@ def test_an_absent_file_is_told(tmp_path):
 
 LIMITED = """
 import resource, sys
+from pathlib import Path
 import torch
 from medmd.utils import MedmdError, load_tensors
 torch.load(sys.argv[2], weights_only=True)

@@ -17,6 +17,7 @@ VERBS = {
     "report": "write the evaluation report of a run or of a table of predictions",
     "register": "hand a trained model over to the MLflow registry",
     "predict": "predict the Mean Deviation for new eyes",
+    "audit": "list what a bundle would evaluate, call, import or unpickle, and judge it",
     "doctor": "tell what is installed, what the machine offers and what is missing",
     "bundle-path": "print the folder of an installed MONAI bundle",
 }
