@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 
 from medmd.handlers._checkpoint_file import checkpoint_files, find_whole, read_checkpoint, require_own
 from medmd.handlers._longer import FreshSchedules, revive
-from medmd.utils import STOP, MedmdError, atomic_path
+from medmd.utils import STOP, MedmdError, atomic_path, restore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Checkpoint:
             raise MedmdError(msg)
         schedules = FreshSchedules(engine)
         for name, item in self._items(engine).items():
-            item.load_state_dict(state["objects"][name])
+            restore(item, state["objects"].get(name), name=name, role="checkpoint")
         engine.state.iteration = state["iteration"]
         engine.state.epoch = state["epoch"]
         if wanted == planned:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from medmd.utils import MedmdError, differences
+from medmd.utils import MedmdError, archive_is_whole, check_fields, differences, load_tensors
 
 _LOGGER = logging.getLogger(__name__)
 _NAME = re.compile(r"^checkpoint-(\d{8})\.pt$")
 _DAMAGED = ".damaged"
+_FIELDS = {"fingerprint": str, "iteration": int, "epoch": int, "finished": bool, "objects": dict}
 # As `atomic_path` names them: eight characters of mkstemp and the ending of the file.
 _LEFTOVER = re.compile(r"^\.tmp-[a-z0-9_]{8}(\.\w+)*$")
 
@@ -67,12 +64,8 @@ def read_checkpoint(path: Path, *, briefly: bool = False) -> dict[str, Any]:
     Raises:
         MedmdError: it is no checkpoint of this package.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=briefly)
-    except (pickle.UnpicklingError, RuntimeError, OSError) as error:
-        raise _not_ours(path) from error
-    if not (isinstance(state, dict) and {"fingerprint", "iteration", "epoch", "objects"} <= state.keys()):
-        raise _not_ours(path)
+    state = load_tensors(path, role="checkpoint", mmap=briefly)
+    check_fields(state, _FIELDS, path=path, role="checkpoint")
     return state
 
 
@@ -157,15 +150,9 @@ def _set_aside(damaged: list[Path], then: str) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether every member of the archive that `torch.save` wrote has its checksum."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError):
+        return archive_is_whole(path, role="checkpoint")
+    except MedmdError as error:
+        # What is not even an archive of this kind is no better than one that was cut short: the run can do without it.
+        _LOGGER.warning("%s", error)
         return False
-
-
-def _not_ours(path: Path) -> MedmdError:
-    return MedmdError(
-        f"{path}: expected a checkpoint that this program wrote, got something else. Move it out of the folder."
-    )

@@ -146,14 +146,16 @@ def stop_signals(advice: str = "") -> Iterator[StopSignals]:
     Args:
         advice: the sentence that tells the user how to go on.
     """
-    outer = STOP.installed
+    if STOP.installed:
+        # Within another such block, or a bundle's run, which give their own advice.
+        yield STOP
+        return
     generation = STOP.install()
     STOP.advice = advice
     try:
         yield STOP
     finally:
-        if not outer:
-            STOP.restore(generation)
+        STOP.restore(generation)
 
 
 def outlive_stop_signals() -> None:

@@ -206,6 +206,11 @@ class Session:
             self.tracker.log_file(path)
         if self._earlier is not None:
             self.tracker.log_file(self._earlier, self._earlier.relative_to(self.folder).as_posix())
+        if self._longer and self.tracker.run_id is not None:
+            # A parameter of MLflow is written once; a tag may be overwritten.
+            with self.tracker.speaking():
+                for change in self._longer:
+                    self.tracker.client.set_tag(self.tracker.run_id, LENGTHS[change.stage], str(change.now))
 
     def _description(self) -> dict[str, Any]:
         return {
