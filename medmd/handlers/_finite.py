@@ -128,7 +128,8 @@ class RequireFinite:
             return
         first = min(entry.iteration for entry in bad)
         names = [(entry.name, entry.value) for entry in bad if entry.iteration == first]
-        record = next((each for each in recent if each.iteration == first), None)
+        # The newest comes last: its numbers may have been read before this object was told of the step.
+        record = next((each for each in [*recent, self._engine.seen] if each and each.iteration == first), None)
         self._stop(record, f"{_losses(names)}. {diagnose(record).text}", step=first)
 
     def _stop_at_weights(self, bad: list[str]) -> NoReturn:

@@ -129,6 +129,7 @@ def make_stage(
     network: MultimodalRegressor | None = None,
     history: History | None = None,
     further: tuple[Any, ...] = (),
+    before: tuple[Any, ...] = (),
     **options: Any,
 ) -> Stage:
     """A stage on `cases` cases, batches of 4. `init` seeds the first weights: a resumed stage must not need them."""
@@ -160,6 +161,7 @@ def make_stage(
     )
     handlers = [
         SeedIterations(seed=7, stage=stage, sampler=sampler, batch_size=4),
+        *(make(recorder) for make in before),
         ValidationHandler(interval=interval, validator=evaluator),
         best,
         recorder,
