@@ -73,7 +73,7 @@ def open_folder(
     goes_on = _goes_on(folder, config, digest, resume)
     if check is not None:
         check(goes_on=goes_on)
-    if resume is False and not _is_empty(folder):
+    if resume is False and not is_empty(folder):
         _move_aside(folder)
     return goes_on
 
@@ -82,7 +82,7 @@ def _goes_on(folder: Path, config: dict[str, Any], digest: str, resume: str | bo
     if folder.exists() and not folder.is_dir():
         msg = f"output_dir: {folder} is a file. Name a folder."
         raise MedmdError(msg)
-    if _is_empty(folder):
+    if is_empty(folder):
         if resume is True:
             msg = f"resume: there is no run in {folder} to go on with. Leave resume out to begin one."
             raise MedmdError(msg)
@@ -96,7 +96,7 @@ def _goes_on(folder: Path, config: dict[str, Any], digest: str, resume: str | bo
     return True
 
 
-def _is_empty(folder: Path) -> bool:
+def is_empty(folder: Path) -> bool:
     """Whether nothing is there, a lock and the beginnings of a first file of a start that was killed aside."""
     return not folder.exists() or all(
         path.name == LOCK_FILE or path.name.startswith(".tmp-") for path in folder.iterdir()

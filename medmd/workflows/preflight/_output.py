@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from medmd.workflows._folder import RUN_FILE
+from medmd.workflows._folder import RUN_FILE, is_empty
 from medmd.workflows.preflight._report import WARNING, Problem
 
 
@@ -25,7 +25,7 @@ def output_problems(output_dir: str | Path, data_dir: str | Path | None = None) 
     if reason:
         yield _problem("it cannot be written", reason, "a folder in which files can be made", "Name another folder.")
         return
-    if folder.exists() and any(folder.iterdir()) and not (folder / RUN_FILE).is_file():
+    if not is_empty(folder) and not (folder / RUN_FILE).is_file():
         yield _problem(
             "it holds something that no run of ours made",
             str(folder),

@@ -20,6 +20,8 @@ def test_a_new_an_empty_and_an_own_folder_pass_and_nothing_is_left(tmp_path):
     own.mkdir()
     (own / "run.json").write_text("{}")
     (tmp_path / "empty").mkdir()
+    # What a start leaves that was killed at once.
+    (tmp_path / "empty" / ".lock").touch()
     before = everything_in(tmp_path)
     for folder in (tmp_path / "a" / "b" / "c", tmp_path / "empty", own):
         assert levels(folder) == []
