@@ -1,0 +1,168 @@
+"""Kills at random and at chosen moments; each killed run is started again until it ends, then compared."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks._reliability_bench import Bench, last_lines, reached
+from benchmarks._reliability_compare import Comparison, compare_runs
+from benchmarks._reliability_places import COHORT, COHORT_PLACES, PLACES
+from benchmarks._reliability_traps import Trap
+from medmd.utils import read_json, sha256_file, write_json
+
+Tell = Callable[[str], None]
+_FIRST_SECOND = 1.0
+_EVALUATOR = "medmd.engines:RegressionEvaluator"
+# Every fifth run is first killed in its first second, which a moment drawn from the whole run seldom meets.
+_EARLY = 5
+# Imports that a plain start has and a child of the server has not.
+_PLAIN_STARTS = 2
+_COHORT_RUN = {
+    "dataset_dir": None,
+    "phantom": {"n": 24, "seed": 3},
+    "stages": ["pretrain"],
+    "pretrain_epochs": 1,
+    "track": False,
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run and what strikes it.
+
+    Attributes:
+        name: of the run.
+        group: what is told together.
+        strikes: one for each start: a place, or a moment as the share of an undisturbed run's time, or below 0 as
+            minus the seconds after the start.
+        plain: start new interpreters instead of children of the server.
+    """
+
+    name: str
+    group: str
+    strikes: tuple[Trap | float, ...]
+    plain: bool = False
+
+
+def random_moments(number: int, seed: int, most: int) -> Trial:
+    """The `number`-th run with one, two or three random moments, at most `most` of them."""
+    source = random.Random(f"{seed}-{number}")  # noqa: S311 - no secret
+    strikes = [source.random() for _ in range(min(source.choice((1, 2, 3)), most))]
+    if number % _EARLY == 0:
+        strikes[0] = -_FIRST_SECOND * strikes[0]
+    return Trial(f"moment-{number:02d}", "random moment", tuple(strikes), plain=number < _PLAIN_STARTS)
+
+
+def places(count: int) -> list[Trial]:
+    """The first `count` places, one run each; those in the cohort last."""
+    return [Trial(f"place-{n:02d}", trap.group, (trap,)) for n, trap in enumerate((*PLACES, *COHORT_PLACES)[:count])]
+
+
+def chain(seed: int) -> Trial:
+    """One run that is killed in a validation, inside saving and at a random moment, for quick tests."""
+    validation = Trap("second batch of the second validation", "chain", f"{_EVALUATOR}._iteration", call=4)
+    saving = Trap("half of the third checkpoint", "chain", "torch:save", call=3, size=200_000)
+    moment = random.Random(seed).uniform(0.2, 0.5)  # noqa: S311 - no secret
+    return Trial("chain", "chain", (validation, saving, moment))
+
+
+def run_moments(bench: Bench, count: int, seed: int, tell: Tell) -> list[dict[str, Any]]:
+    """Runs with random moments until `count` of them have struck; a moment after a run's end does not."""
+    results: list[dict[str, Any]] = []
+    while (left := count - sum(len(result["kills"]) for result in results)) > 0:
+        results.append(run_trial(bench, random_moments(len(results), seed, left), tell))
+    return results
+
+
+def run_trial(bench: Bench, trial: Trial, tell: Tell) -> dict[str, Any]:
+    """Run what has no result yet and give the result.
+
+    A run that ends as the undisturbed one is removed; the folder and log of any other are kept.
+    """
+    note = bench.work / "trials" / f"{trial.name}.json"
+    if not note.exists():
+        write_json(note, _run(bench, trial))
+    result = dict(read_json(note))
+    verdict = "equal" if result["equal"] else f"NOT EQUAL: {result['failure'] or result['differences'][0]}"
+    tell(f"{trial.name}, killed {_told(result) or 'never'}: {verdict}")
+    return result
+
+
+def _told(result: dict[str, Any]) -> str:
+    return "; ".join(kill["place"] or f"{kill['seconds']:.1f} s, {kill['reached']}" for kill in result["kills"])
+
+
+def _run(bench: Bench, trial: Trial) -> dict[str, Any]:
+    overrides, folder = _overrides(bench, trial)
+    expected, seconds = _undisturbed(bench, trial)
+    seconds += bench.server.imports if trial.plain else 0.0
+    if folder.exists():
+        # Of a measurement that was itself stopped in this trial.
+        shutil.rmtree(folder.parent)
+    kills: list[dict[str, Any]] = []
+    failure = None
+    for strike in (*trial.strikes, None):
+        place = strike if isinstance(strike, Trap) else None
+        moment = strike * (seconds if strike > 0 else -1) if isinstance(strike, float) else None
+        end = bench.start(folder, traps=(place,) if place else (), kill_after=moment, plain=trial.plain, **overrides)
+        if end.hung or not (end.was_killed or end.code == 0):
+            failure = "did not end" if end.hung else f"ended with code {end.code}: {last_lines(folder)}"
+            break
+        if end.was_killed:
+            kills.append(
+                {"place": place.name if place else "", "seconds": round(end.seconds, 3), "reached": reached(folder)}
+            )
+        if end.code == 0:
+            # A moment after the run's end kills nothing; a place that was never met is a mistake.
+            failure = f"place never met: {place.name}" if place else None
+            break
+    found = Comparison() if failure else _compare(bench, trial, expected, folder)
+    result = {
+        "trial": trial.name,
+        "group": trial.group,
+        "plain": trial.plain,
+        "kills": kills,
+        "failure": failure,
+        "equal": not (failure or found.differences),
+        **asdict(found),
+    }
+    if result["equal"]:
+        shutil.rmtree(folder.parent)
+    return result
+
+
+def _overrides(bench: Bench, trial: Trial) -> tuple[dict[str, Any], Path]:
+    home = bench.work / "killed" / trial.name
+    if trial.group != COHORT:
+        return {}, home / "run"
+    return {**_COHORT_RUN, "phantom_dir": home / "phantom"}, home / "run"
+
+
+def _undisturbed(bench: Bench, trial: Trial) -> tuple[Path, float]:
+    if trial.group != COHORT:
+        return bench.undisturbed("undisturbed/run")
+    return bench.undisturbed(
+        "undisturbed-cohort/run", **_COHORT_RUN, phantom_dir=bench.work / "undisturbed-cohort" / "phantom"
+    )
+
+
+def _compare(bench: Bench, trial: Trial, expected: Path, folder: Path) -> Comparison:
+    result = compare_runs(expected, folder, tracked=trial.group != COHORT)
+    if trial.group == COHORT:
+        ours, theirs = (_digests(each.with_name("phantom")) for each in (expected, folder))
+        result.files += len(ours)
+        result.differences += [
+            f"phantom/{name}: differs" for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)
+        ]
+    return result
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Of all files, apart from what a kill in the middle of a write leaves."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".tmp-")]
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(files)}
