@@ -59,6 +59,11 @@ def at(iteration):
     return Events.ITERATION_STARTED(once=iteration)
 
 
+def awaiting(iteration):
+    """While the batch after that iteration is loaded."""
+    return Events.GET_BATCH_STARTED(lambda engine, _: engine.state.iteration == iteration)
+
+
 def in_validation(epoch):
     """The second of the batches of the validation after `epoch`."""
 
@@ -120,12 +125,19 @@ def test_each_method_stopped_after_every_step(stage, same, tmp_path, method, arg
 
 def test_while_a_batch_is_awaited_no_further_step_is_made(stage, same, tmp_path):
     whole = final(stage(tmp_path / "whole" / "train").run())
-    done = [0, 2, 3, 4]
-    places = [Events.GET_BATCH_STARTED(lambda e, _, n=number: e.state.iteration == n) for number in done]
+    done = [2, 3, 4]
+    places = [awaiting(number) for number in done]
     stopped, iterations = stop_again_and_again(stage, tmp_path / "cut" / "train", places)
 
     assert iterations == done
     assert same(whole, stopped) == []
+
+
+def test_before_the_first_step_there_is_nothing_to_save(stage, tmp_path):
+    run = interrupt(stage(tmp_path / "train"), awaiting(0))
+
+    assert run.trainer.state.iteration == 0
+    assert run.checkpoint.files() == []
 
 
 def test_patience_that_runs_out_in_a_validation_that_was_broken_off(stage, same, tmp_path):
