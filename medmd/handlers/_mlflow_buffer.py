@@ -86,16 +86,20 @@ class Buffer:
         return self.peek(most=-1).records
 
     def keep(self, source: Path) -> Path:
-        """A copy of a file that will not stay where it is, until it is sent."""
+        """The file as it is now, until it is sent: it may be replaced, moved or removed meanwhile."""
         files = self.folder / "files"
         number = 1 + max((int(path.name) for path in files.glob("*") if path.name.isdecimal()), default=0)
         place = files / str(number) / source.name
         place.parent.mkdir(parents=True)
-        shutil.copyfile(source, place)
+        try:
+            # Takes no time and no space. What replaces the file gets another place on the disk.
+            os.link(source, place)
+        except OSError:
+            shutil.copyfile(source, place)
         return place
 
     def drop(self, copy: Path) -> None:
-        """Remove a copy that `keep` made; any other file stays."""
+        """Remove what `keep` made; any other file stays."""
         if copy.parent.parent == self.folder / "files":
             shutil.rmtree(copy.parent, ignore_errors=True)
 

@@ -145,7 +145,7 @@ class MLflowRun:
     def log_file(self, path: str | Path, folder: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, below `folder` of the run's artifacts.
 
-        A file in the run's folder is read when it is sent; of any other a copy is kept until then.
+        What is sent is the file as it is now.
         """
         if not self._is_open:
             return
@@ -155,7 +155,8 @@ class MLflowRun:
             if file.is_file():
                 below = file.parent.relative_to(source).parts if source.is_dir() else ()
                 place = "/".join([*([folder] if folder else []), *below])
-                self._put({"kind": "file", "path": self._kept(file), "to": place or None})
+                kept = self._buffer.keep(file).relative_to(self.folder).as_posix()
+                self._put({"kind": "file", "path": kept, "to": place or None})
 
     def settle(self) -> bool:
         """Wait until everything is sent or the store fails; whether everything was sent."""
@@ -215,7 +216,7 @@ class MLflowRun:
         self._process = os.getpid()
         self._sender.start()
         if self._buffer.others():
-            _LOGGER.warning("%s holds records of another MLflow store; they are left there.", _PENDING)
+            _LOGGER.warning("%s holds records of an earlier MLflow run; they are left there.", _PENDING)
 
     def _close(self, status: str) -> None:
         with self._open:
@@ -267,12 +268,6 @@ class MLflowRun:
     def _log_rows(self, rows: list[tuple[str, int, float]]) -> None:
         if self._is_open and rows:
             self._put({"kind": "metrics", "time": _now(), "rows": rows})
-
-    def _kept(self, file: Path) -> str:
-        """The path relative to the run's folder, of the file or of a copy in there."""
-        inside = file.resolve().is_relative_to(self.folder.resolve())
-        kept = file if inside else self._buffer.keep(file)
-        return kept.resolve().relative_to(self.folder.resolve()).as_posix()
 
     def _put(self, record: dict[str, Any]) -> None:
         self._buffer.append(record)

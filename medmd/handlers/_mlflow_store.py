@@ -170,6 +170,8 @@ def silence_telemetry() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_DISABLE_SCHEMA_DETAILS", "true")
+    # The address that it prints may hold a password.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     if "mlflow.telemetry" in sys.modules:
         # MONAI's engines import MLflow, which then has made its client before it could be told.
         sys.modules["mlflow.telemetry"].set_telemetry_client()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medmd.handlers._mlflow_buffer import Buffer
+from medmd.utils import write_atomic
 
 
 def names(records):
@@ -56,10 +57,17 @@ def _file(folder):
     return path
 
 
-def test_copies_of_one_name_do_not_meet_and_files_elsewhere_are_not_dropped(tmp_path):
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_is_kept_as_it_was_and_files_elsewhere_are_not_dropped(tmp_path, monkeypatch, has_links):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    if not has_links:
+        monkeypatch.setattr("os.link", refuse)
     buffer, source = Buffer(tmp_path / "p", "run"), _file(tmp_path)
     one = buffer.keep(source)
-    source.write_text("2")
+    # As every file of a run is written.
+    write_atomic(source, "2")
     two = buffer.keep(source)
     assert (one.read_text(), two.read_text(), one.name) == ("1", "2", "table.csv")
     buffer.drop(source)
