@@ -41,11 +41,17 @@ class _BestState:
     def state_dict(self) -> dict[str, Any]:
         return {"value": self.value, "epoch": self.epoch, "waited": self.waited, "weights": self.weights}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], module: nn.Module) -> None:
+        weights = dict(state["weights"])
+        # They are used at the end of the stage, which is too late to learn that they fit no longer.
+        wrong = _other_shapes(module.state_dict(), weights) if weights else []
+        if wrong:
+            msg = f"best weights: {', '.join(wrong[:3])} differ in name or shape from those of the network"
+            raise ValueError(msg)
         self.value = float(state["value"])
         self.epoch = int(state["epoch"])
         self.waited = int(state["waited"])
-        self.weights = dict(state["weights"])
+        self.weights = weights
 
 
 class KeepBest:
@@ -96,7 +102,7 @@ class KeepBest:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what `state_dict` gave."""
-        self.best.load_state_dict(state)
+        self.best.load_state_dict(state, self.network)
 
     def go_on(self) -> None:
         """Count patience anew, for a stage that had ended and is given more epochs; the best weights stay."""
@@ -159,12 +165,17 @@ class KeepBestOfEach:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what `state_dict` gave."""
         for name, best in self.best.items():
-            best.load_state_dict(state[name])
+            best.load_state_dict(state[name], self._modules[name])
 
     def go_on(self) -> None:
         """Count every modality's patience anew; their best weights stay."""
         for best in self.best.values():
             best.waited = 0
+
+
+def _other_shapes(own: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
+    names = {**own, **given}
+    return [str(name) for name in names if name not in own or name not in given or own[name].shape != given[name].shape]
 
 
 def _value(metrics: dict[str, float], name: str) -> float:

@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 
 from medmd.handlers._checkpoint_file import checkpoint_files, find_whole, read_checkpoint, require_own
 from medmd.handlers._longer import FreshSchedules, revive
-from medmd.utils import STOP, MedmdError, atomic_path, restore
+from medmd.utils import STOP, MedmdError, atomic_path, restore, warn_of_bad_numbers
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -114,6 +114,7 @@ class Checkpoint:
         schedules = FreshSchedules(engine)
         for name, item in self._items(engine).items():
             restore(item, state["objects"].get(name), name=name, role="checkpoint")
+        warn_of_bad_numbers(state["objects"].get("network", {}), role="checkpoint")
         engine.state.iteration = state["iteration"]
         engine.state.epoch = state["epoch"]
         if wanted == planned:
