@@ -1,5 +1,7 @@
+import copy
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ import pytest
 import torch
 from ignite.engine import Events
 
-from medmd.utils import MedmdError
+from medmd.handlers import Checkpoint, check_checkpoints, remove_leftovers
+from medmd.utils import MedmdError, atomic_path
 
 
 def _names(run):
@@ -50,6 +53,104 @@ def test_another_configuration_is_refused_and_nothing_touched(stage, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+IDENTITY = {
+    "settings": {
+        "network": {"_target_": "medmd.networks.MultimodalRegressor", "encoders": {"oct": {"depth": 18}}},
+        "balancer": {"_target_": "medmd.balancing.SGM", "rho": 0.05},
+        "method": "remd",
+    },
+    "datalist_sha256": "1" * 64,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            ("settings", "network", "encoders", "oct", "depth"),
+            r"It differs in network#encoders#oct#depth \(18 -> 0\)\. ",
+        ),
+        (("settings", "balancer", "_target_"), r'It differs in balancer#_target_ \("medmd.balancing.SGM" -> 0\)\. '),
+        (("settings", "method"), r'It differs in method \("remd" -> 0\)\. '),
+        (("datalist_sha256",), r"It differs in the datalist's content\. "),
+    ],
+    ids=["network", "balancer", "method", "datalist"],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_says_how_it_differs(stage, tmp_path, change, told):
+    run = stage(tmp_path / "one" / "train", identity=IDENTITY).run()
+    other = copy.deepcopy(IDENTITY)
+    place = other
+    for name in change[:-1]:
+        place = place[name]
+    place[change[-1]] = 0
+    target = tmp_path / "other" / "train" / run.checkpoint.files()[-1].name
+    target.parent.mkdir(parents=True)
+    shutil.copy(run.checkpoint.files()[-1], target)
+
+    with pytest.raises(MedmdError, match=told):
+        stage(target.parent, fingerprint="xyz", identity=other).run()
+    with pytest.raises(MedmdError, match=told):
+        check_checkpoints(target.parent, fingerprint="xyz", identity=other)
+    check_checkpoints(target.parent, fingerprint="abc", identity=IDENTITY)
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+def test_a_checkpoint_of_the_other_stage_is_refused(stage, tmp_path):
+    path = stage(tmp_path / "pretrain", stage="pretrain").run().checkpoint.files()[-1]
+    (tmp_path / "train").mkdir()
+    shutil.copy(path, tmp_path / "train")
+
+    with pytest.raises(MedmdError, match="is a checkpoint of the stage pretrain, put into the folder of train"):
+        stage(tmp_path / "train").run()
+
+
+@pytest.mark.parametrize("content", [{"weight": torch.ones(3)}, [1, 2], {"fingerprint": 1, "objects": {}}], ids=str)
+def test_a_file_of_another_kind_is_refused(stage, tmp_path, content):
+    with (tmp_path / "checkpoint-00000003.pt").open("wb") as file:
+        torch.save(content, file)
+
+    with pytest.raises(MedmdError, match=r"checkpoint-00000003.pt \(checkpoint\) is refused"):
+        stage(tmp_path).run()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000003.pt"]
+
+
+def test_a_damaged_checkpoint_is_left_to_its_stage(tmp_path):
+    check_checkpoints(tmp_path / "none", fingerprint="a", identity={})
+    _empty(tmp_path / "checkpoint-00000003.pt")
+    check_checkpoints(tmp_path, fingerprint="a", identity={})
+
+
+def test_what_a_killed_save_left_is_removed_and_nothing_else(tmp_path):
+    kept = [".tmp-mine", ".tmp-12345678-b.pt", "tmp-abcdefgh.pt", "checkpoint-00000001.pt", ".lock"]
+    left = [".tmp-abcd_123.pt", ".tmp-k2j4h5g6", "below/.tmp-a2345678.nii.gz"]
+    for name in (*kept, *left):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        _empty(tmp_path / name)
+    (tmp_path / ".tmp-folder12").mkdir()
+
+    assert remove_leftovers(tmp_path) == 3
+    assert remove_leftovers(tmp_path) == 0
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert found == {*kept, "below", ".tmp-folder12"}
+
+
+@pytest.mark.parametrize("name", ["checkpoint-00000003.pt", "history.csv", "run.json", "plain"])
+def test_the_names_that_are_removed_are_those_that_a_save_uses(tmp_path, name):
+    with atomic_path(tmp_path / "saved" / name) as temporary:
+        left = tmp_path / temporary.name
+        _empty(left)
+
+    assert remove_leftovers(tmp_path) == 1
+    assert not left.exists()
+    assert (tmp_path / "saved" / name).exists()
+
+
+@pytest.mark.parametrize("every", [-1, -10])
+def test_a_negative_interval_is_refused(tmp_path, every):
+    with pytest.raises(MedmdError, match="checkpoint_every: expected a number of iterations"):
+        Checkpoint(folder=tmp_path, every=every)
+
+
 def _truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -88,14 +189,49 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(stage, same, tmp_path,
     assert (tmp_path / "stopped" / "checkpoint-00000006.pt.damaged").exists()
 
 
-def test_with_no_good_checkpoint_the_stage_begins_anew(stage, tmp_path, caplog):
-    stopped = stage(tmp_path).run(stop_at=5)
+def test_with_no_good_checkpoint_the_stage_begins_anew_and_says_so(stage, same, tmp_path, caplog):
+    stopped = stage(tmp_path / "train").run(stop_at=8)
+    whole = stage(tmp_path / "whole" / "train").run()
+    names = _names(stopped)
     for path in stopped.checkpoint.files():
         _truncate(path)
-    again = stage(tmp_path).run()
+    damaged = {path.name: path.read_bytes() for path in stopped.checkpoint.files()}
+    again = stage(tmp_path / "train").run()
 
-    assert again.trainer.state.iteration == 9
-    assert "is damaged" in caplog.text
+    assert same(whole.everything(), again.everything()) == []
+    for name in names:
+        assert f"{name} is damaged; it is set aside." in caplog.text
+        assert (tmp_path / "train" / f"{name}.damaged").read_bytes() == damaged[name]
+    assert "train: no checkpoint is whole; the stage begins anew, from its first step." in caplog.text
+
+
+def test_who_insists_on_going_on_is_not_given_a_new_stage(stage, tmp_path):
+    stopped = stage(tmp_path / "train").run(stop_at=5)
+    for path in stopped.checkpoint.files():
+        _truncate(path)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "train").iterdir()}
+
+    for _ in range(2):
+        with pytest.raises(MedmdError, match=r"every checkpoint is damaged \(checkpoint-00000003.pt\)"):
+            stage(tmp_path / "train", resume=True).run()
+        assert {path.name: path.read_bytes() for path in (tmp_path / "train").iterdir()} == before
+
+    stage(tmp_path / "train").run(stop_at=2)
+    with pytest.raises(MedmdError, match=r"every checkpoint is damaged \(checkpoint-00000003.pt.damaged\)"):
+        stage(tmp_path / "train", resume=True).run()
+
+
+def test_who_insists_begins_when_the_run_was_stopped_before_its_first_checkpoint(stage, tmp_path):
+    assert stage(tmp_path / "train", resume=True).run().trainer.state.iteration == 9
+
+
+def test_old_checkpoints_are_removed_after_a_resume_too(stage, tmp_path):
+    stage(tmp_path, every=1, keep=20).run(stop_at=6)
+    assert len(list(tmp_path.iterdir())) == 5
+    resumed = stage(tmp_path, every=1, keep=2).run()
+
+    assert _names(resumed) == ["checkpoint-00000008.pt", "checkpoint-00000009.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == _names(resumed)
 
 
 def test_without_resume_earlier_checkpoints_are_moved_aside(stage, same, tmp_path):
