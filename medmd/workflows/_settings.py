@@ -6,10 +6,13 @@ import difflib
 import logging
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medmd.utils import MedmdError
 from medmd.workflows._parser import active_parser, active_start
+
+if TYPE_CHECKING:
+    from medmd.workflows.check_config import Finding
 
 _LOGGER = logging.getLogger(__name__)
 # Read by MONAI and its tools, not by another part of the configuration.
@@ -18,6 +21,8 @@ _MONAI_KEYS = frozenset(
 )
 _REFERENCE = re.compile(r"@(\w+)")
 _ALIKE = 0.8
+# What does not keep a bundle from being built, or is told better by the component that meets it.
+_LATER = frozenset({"absent-file", "duplicate-key", "syntax"})
 
 
 def check_settings(config: dict[str, Any]) -> None:
@@ -42,33 +47,33 @@ def check_settings(config: dict[str, Any]) -> None:
 
 
 def check_start() -> None:
-    """The second entry of a bundle's `initialize`: refuse wrong settings before anything is made.
+    """Refuse what cannot be built or is not meant, before anything is made: the second entry of `initialize`.
 
-    Refused are settings of another type than the bundle's own value has, values that a setting cannot have, and
-    whatever is wrong with an override: a name that no file defines and nothing uses, an argument that its component
-    does not take, a reference that leads nowhere. What else is wrong with a file shows when it is needed; `medmd
-    check-config` tells all of it without a run.
+    Nothing is evaluated; it is what `medmd check-config` calls errors, except files that are absent, which the
+    component that needs them knows better how to come by, and keys that stand twice. A bundle that was not started by
+    MONAI's `run` has no files to point to: there the types and values of the top-level settings are judged.
 
     Raises:
-        MedmdError: one line for each of them.
+        MedmdError: one line for each fault.
     """
-    from medmd.workflows.check_config import COMMAND_LINE, check_config, check_content
+    from medmd.workflows.check_config import check_config, check_content
 
     start, parser = active_start(), active_parser()
     if start is not None:
-        report = check_config(start.files, start.overrides)
+        found = [finding for finding in check_config(start.files, start.overrides).errors if finding.kind not in _LATER]
     elif parser is not None:
-        report = check_content(parser.config)
+        found = [finding for finding in check_content(parser.config).errors if len(finding.path) == 1]
     else:
         return
-    refused = [
-        finding.sentence
-        for finding in report.errors
-        if (finding.place is not None and finding.place.file == COMMAND_LINE)
-        or (len(finding.path) == 1 and finding.kind in ("wrong-type", "wrong-value"))
-    ]
-    if refused:
-        raise MedmdError("\n".join(refused))
+    if found:
+        raise MedmdError("\n".join(_told(finding) for finding in found))
+
+
+def _told(finding: Finding) -> str:
+    from medmd.workflows.check_config import COMMAND_LINE
+
+    is_override = finding.place is None or finding.place.file == COMMAND_LINE
+    return finding.sentence if is_override else str(finding)
 
 
 def _texts(value: Any) -> Iterator[str]:

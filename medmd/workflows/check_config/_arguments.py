@@ -1,4 +1,4 @@
-"""Which arguments a class or function takes, through the constructors that its `**kwargs` are handed on to."""
+"""Which arguments a class or function takes, also through the calls that its `**kwargs` are handed on to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import textwrap
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -18,7 +19,7 @@ class Arguments:
     """What may be given by name.
 
     Attributes:
-        names: name → (annotation as it is written, module in which it is written).
+        names: name → (annotation as it is written, the names of the module in which it is written).
         required: names that must be given.
         open: whether further names are taken, which are then not known.
     """
@@ -29,22 +30,48 @@ class Arguments:
 
 
 def arguments_of(target: Any) -> Arguments | None:
-    """The arguments of `target`, or `None` when they cannot be told."""
+    """The arguments of `target`, or `None` when they cannot be told. To be read only."""
     try:
-        signature = inspect.signature(target)
+        return _arguments_of(target)
     except (ValueError, TypeError):
         return None
+
+
+@cache
+def _arguments_of(target: Any) -> Arguments:
+    signature = inspect.signature(target)
     found = Arguments()
-    owner = _constructor(target) if inspect.isclass(target) else target
-    spread = _add(found, list(signature.parameters.values()), owner, taken=set())
-    found.open = spread is not None
-    if inspect.isclass(target) and spread is not None:
-        _follow(found, target, spread)
+    bodies = _constructors(target) if inspect.isclass(target) else [target]
+    spread = _add(found, list(signature.parameters.values()), bodies[0] if bodies else target, taken=set())
+    while spread is not None:
+        found.open = True
+        body = bodies.pop(0) if bodies else None
+        call = None if body is None else _call_with(body, spread, "super().__init__" if bodies else "")
+        receiver = None if call is None else bodies[0] if bodies else _named(body, call)
+        if call is None or receiver is None:
+            break
+        bodies = bodies or (_constructors(receiver) if inspect.isclass(receiver) else [receiver])
+        try:
+            # A class shows its constructor's parameters without `self`.
+            parameters = list(inspect.signature(receiver).parameters.values())
+        except (ValueError, TypeError):
+            break
+        parameters = [parameter for parameter in parameters if parameter.name != "self"]
+        given = {parameter.name for parameter in parameters[: len(call.args)]}
+        given |= {keyword.arg for keyword in call.keywords if keyword.arg}
+        spread = _add(found, parameters, bodies[0] if bodies else receiver, given)
+        found.open = spread is not None
     return found
 
 
-def _constructor(cls: type) -> Any:
-    return next((vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base)), cls)
+def _constructors(cls: type) -> list[Any]:
+    return [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and base is not object]
+
+
+def _named(function: Any, call: ast.Call) -> Any:
+    """What a call of a plain name in `function` calls, if it can be told."""
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    return scope.get(call.func.id) if isinstance(call.func, ast.Name) else None
 
 
 def _add(found: Arguments, parameters: list[inspect.Parameter], owner: Any, taken: set[str]) -> str | None:
@@ -61,41 +88,42 @@ def _add(found: Arguments, parameters: list[inspect.Parameter], owner: Any, take
     return next((p.name for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
 
 
-def _follow(found: Arguments, cls: type, spread: str) -> None:
-    """Go up the constructors as long as `**kwargs` go to `super().__init__` and nowhere else."""
-    bases = [base for base in cls.__mro__ if "__init__" in vars(base) and base is not object]
-    for position, base in enumerate(bases):
-        call = _super_call(vars(base)["__init__"], spread)
-        if call is None or position + 1 == len(bases):
-            return
-        constructor = vars(bases[position + 1])["__init__"]
-        try:
-            parameters = list(inspect.signature(constructor).parameters.values())[1:]
-        except (ValueError, TypeError):
-            return
-        given = {parameter.name for parameter in parameters[: len(call.args)]}
-        given |= {keyword.arg for keyword in call.keywords if keyword.arg}
-        onwards = _add(found, parameters, constructor, given)
-        if onwards is None:
-            found.open = False
-            return
-        spread = onwards
+def _call_with(function: Callable[..., Any], spread: str, callee: str) -> ast.Call | None:
+    """The call that is handed `**spread`, when nothing is taken out of it before.
 
-
-def _super_call(constructor: Callable[..., Any], spread: str) -> ast.Call | None:
-    """The call `super().__init__(…, **spread)`, when it is the only use of `spread`."""
+    Args:
+        function: in whose body to look.
+        spread: the name that is handed on.
+        callee: what is called, or an empty text for any plain name.
+    """
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(constructor))))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
     except (OSError, TypeError, SyntaxError):
         return None
+    is_own = str(getattr(function, "__module__", "")).startswith("medmd.")
+    looks = [name for node in ast.walk(tree) for name in _looks(node, is_own=is_own)]
     uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == spread]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
-            handed = [keyword.value for keyword in node.keywords if keyword.arg is None]
-            starred = any(isinstance(argument, ast.Starred) for argument in node.args)
-            if len(uses) == 1 and handed == uses and not starred:
-                return node
+    uses = [node for node in uses if node not in looks]
+    for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
+        handed = [keyword.value for keyword in call.keywords if keyword.arg is None]
+        is_wanted = ast.unparse(call.func) == callee if callee else isinstance(call.func, ast.Name)
+        starred = any(isinstance(argument, ast.Starred) for argument in call.args)
+        if is_wanted and len(uses) == 1 and handed == uses and not starred:
+            return call
     return None
+
+
+def _looks(node: ast.AST, *, is_own: bool) -> list[ast.expr]:
+    """What a node looks at without taking anything out of it; functions of ours never take out."""
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Del):
+        return [node.value]
+    if isinstance(node, ast.Compare):
+        return list(node.comparators)
+    if not isinstance(node, ast.Call):
+        return []
+    if isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "setdefault"):
+        return [node.func.value]
+    return list(node.args) if is_own else []
 
 
 def annotation_of(written: Any, scope: Mapping[str, Any]) -> Any:

@@ -58,8 +58,9 @@ def _check_merged(merged: Merged) -> None:
 
 
 def _check_content(merged: Merged) -> None:
-    check_components(merged)
+    # First, because of one wrong type only what is found first is told, and this knows what was meant.
     check_settings_types(merged)
+    check_components(merged)
     check_bundle(merged)
 
 

@@ -18,6 +18,7 @@ _MODES = ("default", "callable", "debug")
 # MONAI takes it out of the arguments, besides those that it documents.
 NOT_ARGUMENTS = frozenset(ConfigComponent.non_arg_keys) | {"_debug_"}
 _CLOSE = 0.8
+_MOST_LISTED = 15
 
 
 def check_components(merged: Merged) -> None:
@@ -86,7 +87,7 @@ def _check_names(merged: Merged, path: Path, component: dict[str, Any], argument
     target = component["_target_"]
     missing = sorted(arguments.required - given) if component.get("_mode_", "default") == "default" else []
     for name in sorted(given - arguments.names.keys()):
-        near = nearest(name, [*(arguments.names.keys() - given), *NOT_ARGUMENTS])
+        near = nearest(name, [*(arguments.names.keys() - given), *NOT_ARGUMENTS]) or nearest(name, arguments.names)
         # With open arguments only a name that stands for a missing one is certainly wrong.
         if arguments.open and near not in missing:
             continue
@@ -100,6 +101,8 @@ def _check_names(merged: Merged, path: Path, component: dict[str, Any], argument
 
 def _listed(arguments: Arguments) -> str:
     names = sorted(arguments.names)
+    if len(names) > _MOST_LISTED:
+        return "leave it out"
     return f"it takes {', '.join(names)}" if names else "it takes no arguments"
 
 

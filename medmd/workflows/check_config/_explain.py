@@ -21,7 +21,8 @@ _CIRCLE = re.compile(r"detected circular references '(?P<name>[^']*)' for id='(?
 _NOT_LOCATED = re.compile(r"Cannot locate class or function path: '(?P<name>[^']*)'")
 # What stands in them is run, not built: an error there says nothing about the entry.
 _STEPS = ("initialize", "run", "finalize")
-_HINT = "`medmd check-config` finds such faults without a run; --debug True shows the traceback."
+_HINT = "--debug True shows the traceback."
+_CHECK = "`medmd check-config` finds this without a run."
 
 
 def explain(error: BaseException) -> str | None:
@@ -86,7 +87,7 @@ def _of_location(message: str) -> str | None:
         locate(found["name"])
     except NotLocatedError as missing:
         what, near = missing.args
-        return f"{found['name']!r} cannot be located: {what}{_hint(near)}."
+        return f"{found['name']!r} cannot be located: {what}{_hint(near)}. {_CHECK}"
     return f"{found['name']!r} cannot be located. Is its package installed?"
 
 
@@ -94,12 +95,12 @@ def _of_reference(message: str, resolver: ReferenceResolver) -> str | None:
     circle, unresolved = _CIRCLE.search(message), _UNRESOLVED.search(message)
     if circle is not None:
         ends = " and ".join(name.replace("::", "#") for name in (circle["id"], circle["name"]))
-        return f"the references of {ends} go round in a circle. Give one of them a value."
+        return f"the references of {ends} go round in a circle. Give one of them a value. {_CHECK}"
     if unresolved is None:
         return None
     name = unresolved["name"] or unresolved["id"]
     near = nearest(name, resolver.items, 0.8)
-    return f"@{name.replace('::', '#')} leads nowhere{_hint(did_you_mean(near and near.replace('::', '#')))}."
+    return f"@{name.replace('::', '#')} leads nowhere{_hint(did_you_mean(near and near.replace('::', '#')))}. {_CHECK}"
 
 
 def _of_expression(cause: BaseException, frame: FrameType) -> str | None:
@@ -114,9 +115,12 @@ def _of_call(cause: BaseException, frame: FrameType) -> str | None:
     if not isinstance(cause, (TypeError, ValueError)):
         return None
     component, given = frame.f_locals.get("component"), frame.f_locals.get("kwargs", {})
-    name = f"{getattr(component, '__module__', '')}.{getattr(component, '__qualname__', component)}"
+    path = frame.f_locals.get("__path")
+    # As the configuration writes it; an expression may have given the component itself.
+    name = path if isinstance(path, str) else str(getattr(component, "__qualname__", component))
     inner = [entry for entry in _frames(cause) if entry[0] is not frame]
-    if not inner:
+    # The name may have been handed on, and refused by a constructor further up.
+    if not inner or "unexpected keyword argument" in str(cause):
         return _of_signature(component, given, name) or f"{name} cannot be called so: {cause}."
     if _is_judged(inner, component):
         return f"{name}: {str(cause).rstrip('.')}."
@@ -129,10 +133,10 @@ def _of_signature(component: Any, given: dict[str, Any], name: str) -> str | Non
         return None
     unknown = sorted(given.keys() - arguments.names.keys())
     if unknown and not arguments.open:
-        near = did_you_mean(nearest(unknown[0], arguments.names.keys() - given.keys()))
-        return f"{name} takes no argument {unknown[0]!r}{_hint(near)}."
+        near = did_you_mean(nearest(unknown[0], arguments.names))
+        return f"{name} takes no argument {unknown[0]!r}{_hint(near)}. {_CHECK}"
     missing = sorted(arguments.required - given.keys())
-    return f"{name} needs {', '.join(map(repr, missing))}, which is not given." if missing else None
+    return f"{name} needs {', '.join(map(repr, missing))}, which is not given. {_CHECK}" if missing else None
 
 
 def _is_judged(inner: list[tuple[FrameType, int]], component: Any) -> bool:
