@@ -31,8 +31,8 @@ class MeanDeviationModel(PythonModel):
         """Load the model folder among the artifacts; its digests are verified."""
         self.predictor = Predictor(context.artifacts["model"])
 
-    # No type hints: of them MLflow would make a second schema beside the signature. It says so in a warning.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    # MLflow makes a schema of most hints, and warns when there is none; of a DataFrame it leaves that to the signature.
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predict for every row.
 
         Args:

@@ -70,7 +70,7 @@ def register_run(run_dir: str | Path, *, name: str, alias: str | None = None) ->
     manifest = load_model_folder(model).manifest
     tracker = MLflowRun(folder=folder)
     with tracker.speaking(), _store(tracker.uri), warnings.catch_warnings():
-        # MLflow's own: of its type hints, and of what pandas and SQLAlchemy will drop. Nobody here could heed them.
+        # MLflow's own: of what pandas and SQLAlchemy will drop. Nobody here could heed them.
         warnings.simplefilter("ignore")
         version = _log(tracker, folder, manifest, name)
     with tracker.speaking():

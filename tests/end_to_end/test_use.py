@@ -14,10 +14,9 @@ from medmd.registry import register_run
 from medmd.utils import read_json
 
 BUNDLE = Path(__file__).parents[2] / "bundles" / "remd"
-# MLflow 3.17 warns of its own: of its type hints, and of what SQLAlchemy 2.1 and pandas 3 will drop.
+# MLflow 3.17 uses what SQLAlchemy 2.1 and pandas 3 will drop, and warns of it.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*noload.*loader strategy:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*type hint:UserWarning"),
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
 ]
 

@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
-
 
 @pytest.fixture(scope="module")
 def model(untrained_run):

@@ -15,10 +15,9 @@ from medmd.registry import register_run
 from medmd.utils import MedmdError, read_json, sha256_file, write_json
 from medmd.workflows import Predictor
 
-# MLflow 3.17 warns of its own: of its type hints, and of what SQLAlchemy 2.1 and pandas 3 will drop.
+# MLflow 3.17 uses what SQLAlchemy 2.1 and pandas 3 will drop, and warns of it.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*noload.*loader strategy:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*type hint:UserWarning"),
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
 ]
 CANARIES = ("mueller-hans", "weber-login")
