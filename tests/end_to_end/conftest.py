@@ -1,6 +1,13 @@
 """Whole runs of the bundle in this process, on a small phantom; folders and login bear words that must not travel."""
 
-from collections.abc import Callable
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +59,61 @@ def finished(flow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory)
             patch.setenv(name, CANARIES[2])
         flow(folder).run()
     return folder
+
+
+class TrackingServer:
+    """A real `mlflow server` on the loopback, with its own database and artifacts, that can be killed and restarted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Start it, or again at the same address, and wait until it answers."""
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}", "--workers", "1"]
+        command += ["--serve-artifacts", "--artifacts-destination", str(self.folder / "artifacts")]
+        # The server runs its web server by name.
+        paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        environment = {**os.environ, "PATH": paths, "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        for _ in range(1200):
+            if self._answers():
+                return
+            assert self._process.poll() is None, (self.folder / "server.log").read_text()[-3000:]
+            time.sleep(0.1)
+        raise AssertionError("the server does not answer")
+
+    def kill(self) -> None:
+        """End it and its workers at once."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def tracking_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """One server for all tests; who kills it starts it again."""
+    server = TrackingServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
