@@ -165,7 +165,8 @@ def _write_report(
     report.summary.extend(_summary(report, cohorts))
     picture = None
     if usable:
-        write_contact_sheet(output.path / CONTACT_SHEET, _shown(usable, output))
+        unit = next(iter(cohorts.values()))["target"]["unit"]
+        write_contact_sheet(output.path / CONTACT_SHEET, _shown(usable, output, unit))
         output.record_written(CONTACT_SHEET)
         picture = (output.path / CONTACT_SHEET).read_bytes()
     output.write_json(REPORT, report.as_json())
@@ -175,14 +176,14 @@ def _write_report(
     output.record_written(PAGE)
 
 
-def _shown(usable: Sequence[Converted], output: OutputFolder) -> list[Shown]:
+def _shown(usable: Sequence[Converted], output: OutputFolder, unit: str) -> list[Shown]:
     """The middle slice and the photograph of eyes from the worst MD to the best; without labels, by number."""
     labelled = [item for item in usable if item.eye.target is not None]
     ordered = sorted(labelled or usable, key=lambda item: (item.eye.target or 0.0, item.eye.case_id))
     shown = []
     for place in spread(len(ordered), most=_EYES_SHOWN):
         item = ordered[place]
-        label = "no label" if item.eye.target is None else f"{item.eye.target:g}"
+        label = "no label" if item.eye.target is None else f"{item.eye.target:g} {unit}".rstrip()
         caption = f"{item.eye.case_id}\n{item.eye.person.laterality or 'side unknown'}, {label}"
         if item.oct is not None:
             slices = in_order(item.eye.files.slices)
