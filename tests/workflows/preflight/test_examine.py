@@ -119,7 +119,7 @@ def test_a_phantom_is_not_made_when_the_rest_is_wrong(bundle, tmp_path):
 
 
 def test_a_phantom_is_made_when_nothing_is_wrong(bundle, tmp_path):
-    settings = {"dataset_dir": None, "phantom_dir": str(tmp_path / "eyes"), "phantom": {"n": 20, "seed": 0}}
+    settings = {"dataset_dir": None, "phantom_dir": str(tmp_path / "eyes"), "phantom": {"n": 12, "seed": 0}}
     bundle(retina_band=64, batch_size=2, **settings).initialize()
     assert (tmp_path / "eyes" / "datalist.json").is_file()
 
@@ -175,6 +175,12 @@ def test_without_a_plain_network_it_says_that_nothing_was_estimated(plan):
     report = examine(plan(network=None))
     assert report.ok
     assert "memory and disk not estimated" in report.summary()
+
+
+def test_a_network_with_an_expression_is_left_out(bundle, caplog):
+    with caplog.at_level(logging.INFO, logger="medmd.workflows.preflight"):
+        bundle(**{"network#encoders#oct#depth": "$5 + 5"}).initialize()
+    assert "memory and disk not estimated" in caplog.text
 
 
 def test_a_network_that_does_not_take_the_images_is_told(plan):
