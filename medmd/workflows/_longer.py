@@ -78,8 +78,8 @@ def begin_longer(folder: Path, config: dict[str, Any], changes: Sequence[Longer]
         Where the earlier results are now, or `None` when there were none.
     """
     again, anew = _undone(changes)
-    kept = _keep_results(folder, with_training="train" in anew)
-    if again:
+    kept = _keep_results(folder, with_training="train" in anew) if changes else None
+    if changes:
         progress = Progress(folder)
         progress.reopen(*again)
         progress.reopen(*anew, begun=False)
@@ -137,7 +137,8 @@ def _keep_results(folder: Path, *, with_training: bool) -> Path | None:
 
 def _free_place(folder: Path) -> Path:
     old, begun = read_json(folder / CONFIG_FILE), Progress(folder).begun
-    name = "-".join(f"{stage}-{old[key]}" for stage, key in LENGTHS.items() if stage in begun)
+    lengths = {stage: old.get(key) for stage, key in LENGTHS.items() if stage in begun}
+    name = "-".join(f"{stage}-{length}" if isinstance(length, int) else stage for stage, length in lengths.items())
     place, number = folder / EARLIER / name, 1
     while place.exists():
         place, number = folder / EARLIER / f"{name}.{number}", number + 1

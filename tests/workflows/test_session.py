@@ -1,8 +1,14 @@
 import json
+import signal
+import threading
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from medmd.utils import MedmdError, read_json
+from medmd.handlers._history import Entry
+from medmd.utils import STOP, MedmdError, Stopped, read_json
 from medmd.workflows import Session
 
 CONFIG = {
@@ -23,6 +29,7 @@ class Recorder:
 
     def __init__(self):
         self.calls, self.status, self.files = [], None, {}
+        self.run_id = None
 
     def start(self, *, parameters, tags):
         self.parameters, self.tags = parameters, tags
@@ -108,6 +115,180 @@ def test_a_broken_run_says_so_and_goes_on_later(make, error, status):
     assert again.tracker.status == "FINISHED"
 
 
+@pytest.fixture
+def _signals_as_before():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def raising(number):
+    return lambda: signal.raise_signal(number)
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("stage", ALL)
+def test_a_signal_ends_the_run_as_killed_with_its_code_and_one_sentence(make, capfd, stage, number, code):
+    session = make()
+    session.open()
+    seen, calls = steps(*ALL)
+    calls[stage] = raising(number)
+    with pytest.raises(Stopped) as caught:
+        session.run(**calls)
+
+    assert caught.value.code == code
+    assert session.tracker.status == "KILLED"
+    assert seen == list(ALL[: ALL.index(stage)])
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == f"medmd: stopped by {number.name}. Start the same command again, and the run goes on where it stood."
+    again = make()
+    again.open()
+    seen, calls = steps(*ALL)
+    again.run(**calls)
+    assert seen == list(ALL)
+    assert again.tracker.status == "FINISHED"
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_a_training_stage_comes_to_its_own_end_and_the_history_is_written(make, tmp_path):
+    session = make()
+    session.open()
+    ended = []
+
+    def step():
+        signal.raise_signal(signal.SIGTERM)
+        session.history.add([Entry("train", 1, 5, "loss", 0.5)])
+        ended.append(STOP.requested)
+
+    with pytest.raises(Stopped):
+        session.run(train=step)
+    assert ended == [signal.SIGTERM]
+    assert "train,1,5,loss,0.5" in (tmp_path / "run" / "history.csv").read_text()
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_what_fails_because_of_the_signal_is_no_failure(make, caplog):
+    session = make()
+    session.open()
+
+    def step():
+        signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("DataLoader worker is killed by signal: Terminated.")
+
+    with pytest.raises(Stopped), caplog.at_level("INFO"):
+        session.run(train=step)
+    assert session.tracker.status == "KILLED"
+    assert "After the signal: DataLoader worker" in caplog.text
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_a_signal_while_the_tracking_store_opens_or_closes_waits_for_it(make):
+    session = make()
+    session.open()
+    start, finish, done = session.tracker.start, session.tracker.finish, []
+
+    def interrupted(call):
+        def act(*arguments, **options):
+            signal.raise_signal(signal.SIGTERM)
+            call(*arguments, **options)
+            done.append(call)
+
+        return act
+
+    session.tracker.start = interrupted(start)
+    with pytest.raises(Stopped):
+        session.run()
+    assert (done, session.tracker.status) == ([start], "KILLED")
+
+    again = make()
+    again.open()
+    finish = again.tracker.finish
+    again.tracker.finish = interrupted(finish)
+    again.run()
+    assert (done, again.tracker.status) == ([start, finish], "FINISHED")
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_the_advice_after_a_fresh_start_insists_on_going_on(make, capfd):
+    session = make(resume=False)
+    session.open()
+    with pytest.raises(Stopped):
+        session.run(train=raising(signal.SIGINT))
+    assert "Start the same command with --resume True, and the run goes on" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_in_another_thread_a_run_leaves_the_signals_alone(make):
+    session = make()
+    session.open()
+    seen, calls = steps(*ALL)
+    thread = threading.Thread(target=session.run, kwargs=calls)
+    thread.start()
+    thread.join()
+    assert seen == list(ALL)
+    assert session.tracker.status == "FINISHED"
+
+
+def foreign_checkpoint(session, stage="train", **changes):
+    path = session.folder / "checkpoints" / stage / "checkpoint-00000003.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {"fingerprint": session.fingerprint, "identity": json.dumps(session.identity), "stage": stage}
+    with path.open("wb") as file:
+        torch.save({**state, "iteration": 3, "epoch": 1, "finished": False, "objects": {}, **changes}, file)
+    return path
+
+
+def test_a_foreign_checkpoint_is_refused_before_anything_runs(make, tmp_path):
+    session = make()
+    session.open()
+    other = make(output_dir=tmp_path / "other", config=CONFIG | {"seed": 1, "network": {"depth": 50}})
+    foreign_checkpoint(session)
+    make().open()
+    foreign_checkpoint(session, fingerprint=other.fingerprint, identity=json.dumps(other.identity))
+    with pytest.raises(MedmdError, match=r"differs in seed \(1 -> 0\); network#depth \(50 -> 18\); network#planes"):
+        make().open()
+
+
+def test_left_over_temporary_files_are_removed_at_the_next_start(make, tmp_path):
+    make().open()
+    left = tmp_path / "run" / "checkpoints" / "train" / ".tmp-abcdefgh.pt"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    make().open()
+    assert not left.exists()
+
+
+def test_more_epochs_are_tracked(make):
+    plan = CONFIG | {
+        "pretrain_epochs": 3,
+        "train_epochs": 2,
+        "uses": [*CONFIG["uses"], "@train_epochs", "@pretrain_epochs"],
+    }
+    session = make(config=plan)
+    session.open()
+    _, calls = steps(*ALL)
+    session.run(**calls)
+    (session.folder / "predictions.csv").write_text("first")
+    tags = {}
+
+    def set_tag(run, name, value):
+        tags[run, name] = value
+
+    longer = make(config=plan | {"train_epochs": 5})
+    longer.open()
+    longer.tracker.run_id = "r1"
+    longer.tracker.client = SimpleNamespace(set_tag=set_tag)
+    longer.tracker.speaking = nullcontext
+    logged = []
+    longer.tracker.log_file = lambda path, folder=None: logged.append((path.name, folder))
+    seen, calls = steps(*ALL)
+    longer.run(**calls)
+    assert seen == list(ALL)
+    assert tags == {("r1", "train_epochs"): "5"}
+    assert ("pretrain-3-train-2", "earlier/pretrain-3-train-2") in logged
+
+
 def test_a_failure_to_open_the_tracking_store_is_a_failed_run_too(make):
     session = make()
     session.open()
@@ -184,8 +365,6 @@ def test_what_is_tracked_holds_no_path(make):
 
 
 def test_threads_are_set_on_request(make):
-    import torch
-
     before = torch.get_num_threads()
     try:
         make(threads=2)
