@@ -20,7 +20,8 @@ th { border-bottom: 2px solid #dfe3e8; } td { border-bottom: 1px solid #eceff2; 
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .verdict { display: inline-block; padding: .15rem .7rem; border-radius: 1rem; font-size: .9rem; color: #fff; }
 .good { background: #1a7f4b; } .fair { background: #8a5a00; } .bad { background: #b3261e; }
-.quiet { color: #5b6675; } svg, img { max-width: 100%; height: auto; } td { overflow-wrap: anywhere; }
+.quiet { color: #5b6675; } svg, img { max-width: 100%; height: auto; } td:last-child { overflow-wrap: anywhere; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 1em; }
 """
 
 
@@ -115,13 +116,17 @@ def _cohort(name: str, summary: Mapping[str, Any]) -> str:
 def _target(target: Mapping[str, Any]) -> str:
     if target["histogram"] is None:
         return "<p>No targets.</p>"
-    from medmd.data.check import histogram_svg
+    from medmd.data.check import COLOURS, histogram_svg
 
+    legend = "".join(
+        f'<span class="key" style="background:{colour}"></span>{escape(name)}'
+        for name, colour in zip(target["histogram"]["counts"], COLOURS, strict=False)
+    )
     unit = f" {target['unit']}" if target["unit"] else ""
     return (
         f"<h3>{escape(target['name'])}</h3><p>{target['known']} known; mean {target['mean']:.2f}, standard deviation "
         f"{target['std']:.2f}, {target['min']:g} to {target['max']:g}, median {target['median']:.2f}{escape(unit)}.</p>"
-        + histogram_svg(target["histogram"], target["name"], target["unit"])
+        f"<p>{legend}</p>" + histogram_svg(target["histogram"], target["name"], target["unit"])
     )
 
 
