@@ -5,21 +5,20 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks._reliability_bench import Bench, last_lines, reached
 from benchmarks._reliability_compare import Comparison, compare_runs
-from benchmarks._reliability_places import COHORT, COHORT_PLACES, PLACES
+from benchmarks._reliability_places import COHORT, PLACES
 from benchmarks._reliability_traps import Trap
 from medmd.utils import read_json, sha256_file, write_json
 
 Tell = Callable[[str], None]
 _FIRST_SECOND = 1.0
-_EVALUATOR = "medmd.engines:RegressionEvaluator"
-# Every fifth run is first killed in its first second, which a moment drawn from the whole run seldom meets.
-_EARLY = 5
+# Every third run is first killed in its first second, which a moment drawn from the whole run seldom meets.
+_EARLY = 3
 # Imports that a plain start has and a child of the server has not.
 _PLAIN_STARTS = 2
 _COHORT_RUN = {
@@ -50,23 +49,23 @@ class Trial:
 
 
 def random_moments(number: int, seed: int, most: int) -> Trial:
-    """The `number`-th run with one, two or three random moments, at most `most` of them."""
+    """The `number`-th run with two to four random moments, at most `most` of them."""
     source = random.Random(f"{seed}-{number}")  # noqa: S311 - no secret
-    strikes = [source.random() for _ in range(min(source.choice((1, 2, 3)), most))]
+    strikes = [source.random() for _ in range(min(source.choice((2, 3, 4)), most))]
     if number % _EARLY == 0:
         strikes[0] = -_FIRST_SECOND * strikes[0]
-    return Trial(f"moment-{number:02d}", "random moment", tuple(strikes), plain=number < _PLAIN_STARTS)
+    return Trial(f"moment-{number:02d}", "at random moments", tuple(strikes), plain=number < _PLAIN_STARTS)
 
 
-def places(count: int) -> list[Trial]:
-    """The first `count` places, one run each; those in the cohort last."""
-    return [Trial(f"place-{n:02d}", trap.group, (trap,)) for n, trap in enumerate((*PLACES, *COHORT_PLACES)[:count])]
+def chosen_places(group: str) -> Trial:
+    """One run that every place of a group strikes."""
+    return Trial(f"place-{list(PLACES).index(group)}", group, PLACES[group])
 
 
 def chain(seed: int) -> Trial:
     """One run that is killed in a validation, inside saving and at a random moment, for quick tests."""
-    validation = Trap("second batch of the second validation", "chain", f"{_EVALUATOR}._iteration", call=4)
-    saving = Trap("half of the third checkpoint", "chain", "torch:save", call=3, size=200_000)
+    validation = PLACES["in validation"][0]
+    saving = replace(PLACES["inside saving"][1], size=200_000)
     moment = random.Random(seed).uniform(0.2, 0.5)  # noqa: S311 - no secret
     return Trial("chain", "chain", (validation, saving, moment))
 
@@ -104,23 +103,7 @@ def _run(bench: Bench, trial: Trial) -> dict[str, Any]:
     if folder.exists():
         # Of a measurement that was itself stopped in this trial.
         shutil.rmtree(folder.parent)
-    kills: list[dict[str, Any]] = []
-    failure = None
-    for strike in (*trial.strikes, None):
-        place = strike if isinstance(strike, Trap) else None
-        moment = strike * (seconds if strike > 0 else -1) if isinstance(strike, float) else None
-        end = bench.start(folder, traps=(place,) if place else (), kill_after=moment, plain=trial.plain, **overrides)
-        if end.hung or not (end.was_killed or end.code == 0):
-            failure = "did not end" if end.hung else f"ended with code {end.code}: {last_lines(folder)}"
-            break
-        if end.was_killed:
-            kills.append(
-                {"place": place.name if place else "", "seconds": round(end.seconds, 3), "reached": reached(folder)}
-            )
-        if end.code == 0:
-            # A moment after the run's end kills nothing; a place that was never met is a mistake.
-            failure = f"place never met: {place.name}" if place else None
-            break
+    kills, failure = _strike(bench, trial, folder, seconds, overrides)
     found = Comparison() if failure else _compare(bench, trial, expected, folder)
     result = {
         "trial": trial.name,
@@ -134,6 +117,29 @@ def _run(bench: Bench, trial: Trial) -> dict[str, Any]:
     if result["equal"]:
         shutil.rmtree(folder.parent)
     return result
+
+
+def _strike(
+    bench: Bench, trial: Trial, folder: Path, seconds: float, overrides: dict[str, Any]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Start the run until it ends by itself; the kills that met it, and why it is no result."""
+    kills: list[dict[str, Any]] = []
+    for strike in (*trial.strikes, None):
+        place = strike if isinstance(strike, Trap) else None
+        moment = strike * (seconds if strike > 0 else -1) if isinstance(strike, float) else None
+        traps = (place,) if place else ()
+        end = bench.start(folder, traps=traps, kill_after=moment, plain=trial.plain, **overrides)
+        if end.hung:
+            return kills, "a start did not end"
+        if end.code == 0:
+            # A moment after the run's end kills nothing; a place that was not met is a mistake in its description.
+            return kills, f"not met: {place.name}" if place else None
+        if not end.was_killed:
+            return kills, f"a start ended with code {end.code}: {last_lines(folder)}"
+        kills.append(
+            {"place": place.name if place else "", "seconds": round(end.seconds, 3), "reached": reached(folder)}
+        )
+    return kills, "killed although nothing struck"
 
 
 def _overrides(bench: Bench, trial: Trial) -> tuple[dict[str, Any], Path]:

@@ -70,12 +70,12 @@ def _start(bench: Bench, eyes: Path, folder: Path, kill_at: int = 0) -> dict[str
     marks = folder.with_name(f"{folder.name}.marks")
     marks.unlink(missing_ok=True)
     traps = [
-        Trap(f"{name} {when}", "overhead", target, when=when, marks=str(marks))
+        Trap(f"{name} {when}", target, when=when, marks=str(marks))
         for name, target in _WATCHED.items()
         for when in ("before", "after")
     ]
     if kill_at:
-        traps.append(Trap("kill", "overhead", _WATCHED["step"], call=kill_at))
+        traps.append(Trap("kill", _WATCHED["step"], call=kill_at))
     words = bench.words(folder, files=_FILES, dataset_dir=eyes, **_SETTINGS)
     begin = time.monotonic()
     end = run_plain(bench.source, words, log=folder.with_name(f"{folder.name}.log"), traps=traps)

@@ -62,9 +62,9 @@ def _kills(part: Part) -> list[str]:
         "",
         *_reached(trials),
         "",
-        "Places that were chosen, one run each:",
+        "Places that were chosen, one run a group, killed at one place after the other:",
         "",
-        *table(["place", "what the run had reached", "equal"], _places(trials)),
+        *table(["group", "place", "what the run had reached", "equal"], _places(trials)),
     ]
 
 
@@ -139,7 +139,7 @@ def _reached(trials: Iterable[Part]) -> list[str]:
 
 def _places(trials: Iterable[Part]) -> list[list[str]]:
     return [
-        [kill["place"], kill["reached"], "yes" if trial["equal"] else "**no**"]
+        [trial["group"], kill["place"], kill["reached"], "yes" if trial["equal"] else "**no**"]
         for trial in trials
         for kill in trial["kills"]
         if kill["place"]

@@ -20,7 +20,6 @@ class Trap:
 
     Attributes:
         name: for people.
-        group: what the run is doing there.
         target: `module:attribute`, with dots inside a class.
         call: which of the matching calls, from 1.
         when: "before" or "after" the call.
@@ -30,7 +29,6 @@ class Trap:
     """
 
     name: str
-    group: str
     target: str
     call: int = 1
     when: str = "before"

@@ -1,7 +1,7 @@
 """Killed, repeated and resumed trainings: whether they end alike, and what differs when they do not.
 
     python -m benchmarks.reliability --work WORK
-    python -m benchmarks.reliability --work WORK --parts kills --moments 20 --places 20
+    python -m benchmarks.reliability --work WORK --parts kills --moments 10 --places "inside saving"
 
 Parts: `kills` (SIGKILL at random and at chosen moments), `equality` (twice, workers, cache, threads), `drift` (float32
 against float64 in stage 2), `overhead` (what a resume costs). Each can be measured alone; the others keep what
@@ -27,10 +27,10 @@ from benchmarks._reliability_compare import EXCLUDED
 from benchmarks._reliability_drift import measure_drift
 from benchmarks._reliability_equality import measure_equality
 from benchmarks._reliability_figure import draw_drift
-from benchmarks._reliability_kills import chain, places, run_moments, run_trial
+from benchmarks._reliability_kills import chain, chosen_places, run_moments, run_trial
 from benchmarks._reliability_overhead import measure_overhead
 from benchmarks._reliability_page import page
-from benchmarks._reliability_places import COHORT_PLACES, PLACES
+from benchmarks._reliability_places import PLACES
 from benchmarks._reliability_starts import ROOT, Server, copy_source
 from benchmarks.step_cost import processor
 from medmd.utils import read_json, write_atomic, write_json
@@ -70,7 +70,8 @@ def _measure(part: str, bench: Bench, options: argparse.Namespace) -> dict[str, 
         return measure_drift(bench.eyes(options.eyes), steps=options.steps, every=5, tell=tell)
     if part == "overhead":
         return measure_overhead(bench, bench.eyes(options.eyes), kill_at=options.kill_at, tell=tell)
-    trials = [*places(options.places), *([chain(options.seed)] if options.chain else [])]
+    trials = [chosen_places(group) for group in PLACES if group in options.places]
+    trials += [chain(options.seed)] if options.chain else []
     results = run_moments(bench, options.moments, options.seed, tell)
     results += [run_trial(bench, trial, tell) for trial in trials]
     return {
@@ -116,8 +117,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (all)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--moments", type=int, default=50, help="how many random moments (50)")
-    every = len(PLACES) + len(COHORT_PLACES)
-    parser.add_argument("--places", type=int, default=every, help=f"how many of the chosen places ({every})")
+    names = [*PLACES, "none"]
+    parser.add_argument("--places", nargs="+", choices=names, default=list(PLACES), help="chosen places (all)")
     parser.add_argument("--chain", action="store_true", help="one run more, with three kills of three kinds")
     parser.add_argument("--epochs", type=int, default=4, help="of each stage of the runs that are killed (4)")
     parser.add_argument("--eyes", type=int, default=120, help="of the cohort for drift and overhead (120)")
