@@ -45,13 +45,13 @@ def plan_longer(folder: Path, config: dict[str, Any], asked: Sequence[str]) -> l
     old = read_json(path) if path.is_file() else {}
     begun, found = Progress(folder).begun, list[Longer]()
     for stage, key in LENGTHS.items():
-        before, now = old.get(key), config.get(key)
-        if stage not in begun or before == now or not (is_length(key, before) and is_length(key, now)):
+        before, now = _length(old, key), _length(config, key)
+        if stage not in begun or before is None or now is None or before == now:
             continue
         if found:
             # The training after a longer pretraining begins anew: its length is free.
             continue
-        change = Longer(stage, int(before), int(now))
+        change = Longer(stage, before, now)
         _require_more(folder, key, change, asked)
         found.append(change)
     return found
@@ -92,6 +92,11 @@ def begin_longer(folder: Path, config: dict[str, Any], changes: Sequence[Longer]
             f" The earlier results are in {kept.relative_to(folder)}." if kept else "",
         )
     return kept
+
+
+def _length(config: dict[str, Any], key: str) -> int | None:
+    value = config.get(key)
+    return value if isinstance(value, int) and is_length(key, value) else None
 
 
 def _require_more(folder: Path, key: str, change: Longer, asked: Sequence[str]) -> None:
@@ -137,8 +142,8 @@ def _keep_results(folder: Path, *, with_training: bool) -> Path | None:
 
 def _free_place(folder: Path) -> Path:
     old, begun = read_json(folder / CONFIG_FILE), Progress(folder).begun
-    lengths = {stage: old.get(key) for stage, key in LENGTHS.items() if stage in begun}
-    name = "-".join(f"{stage}-{length}" if isinstance(length, int) else stage for stage, length in lengths.items())
+    lengths = {stage: _length(old, key) for stage, key in LENGTHS.items() if stage in begun}
+    name = "-".join(stage if length is None else f"{stage}-{length}" for stage, length in lengths.items())
     place, number = folder / EARLIER / name, 1
     while place.exists():
         place, number = folder / EARLIER / f"{name}.{number}", number + 1
