@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from types import TracebackType
 
 from medmd.utils import MedmdError
+from medmd.workflows._hide import hide, hide_places
 from medmd.workflows._outside import explain_outside
+from medmd.workflows._parser import active_parser
 
 _LOGGER = logging.getLogger(__name__)
+_PLACES = ("output_dir", "dataset_dir", "phantom_dir", "model_dir", "output_file")
 
 
 def explain_errors(*, debug: bool = False) -> None:
@@ -19,6 +23,8 @@ def explain_errors(*, debug: bool = False) -> None:
     traceback. Explained are every `MedmdError` and what a configuration can do wrong while its components are built.
     Every other error is a fault of the program and shown as before.
 
+    Neither sentence nor traceback nor log shows where data and results lie, see `hide_places`.
+
     Args:
         debug: whether to show the traceback before the sentence. Without it, the traceback goes to the log at level
             DEBUG.
@@ -26,6 +32,8 @@ def explain_errors(*, debug: bool = False) -> None:
     if not isinstance(sys.excepthook, _Explain):
         sys.excepthook = _Explain()
     sys.excepthook.debug = debug is True
+    parser = active_parser()
+    hide_places({name: parser.config.get(name) for name in _PLACES} if parser is not None else {})
 
 
 class _Explain:
@@ -38,10 +46,17 @@ class _Explain:
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sentence = _safely_explain(error)
         if sentence is None or self.debug:
-            self.before(kind, error, trace)
+            self._show(kind, error, trace)
         if sentence is not None:
             _LOGGER.debug("Traceback of the error below.", exc_info=(kind, error, trace))
-            sys.stderr.write(f"medmd: error: {sentence}\n")
+            sys.stderr.write(f"medmd: error: {hide(sentence)}\n")
+
+    def _show(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        text = "".join(traceback.format_exception(kind, error, trace))
+        if hide(text) == text:
+            self.before(kind, error, trace)
+        else:
+            sys.stderr.write(hide(text))
 
 
 def _safely_explain(error: BaseException) -> str | None:

@@ -18,6 +18,7 @@ from medmd.utils import read_json, write_json
 from medmd.workflows._model_folder import write_model_folder
 from medmd.workflows._parser import resolve_literals
 from medmd.workflows._preprocessing import check_preprocessing
+from medmd.workflows._scrub import scrub_header
 from medmd.workflows._session import Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class FinalEvaluation:
         folder = self.session.folder
         write_predictions(folder / "predictions.csv", table)
         self.session.history.write(folder / "history.csv")
-        write_json(folder / "datalist_header.json", header_of(self.session.datalist))
+        write_json(folder / "datalist_header.json", scrub_header(header_of(self.session.datalist)))
         self._write_model(datalist)
         evaluation = write_report(folder, out_dir=folder / "report", seed=self.bootstrap_seed)
         self._track(folder)

@@ -10,6 +10,9 @@ HIDDEN = "<path>"
 _PLACES = frozenset(
     {"bundle_root", "dataset_dir", "phantom_dir", "output_dir", "output_file", "model_dir", "folder", "path", "source"}
 )
+_WORDS: tuple[str, ...] = ("name", "version", "converter", "created_with")
+_TARGET = ("name", "kind", "unit", "range", "pattern")
+_COUNTS = ("cases", "patients", "targets", "splits", "inputs")
 # The beginnings of an absolute path or an address. In a formula, a slash that divides has a space or a name before it.
 _BEGINNING = r"(?<![\w.)\]>/])(?:~|[A-Za-z]:\\|\\\\|[a-z][a-z0-9+]*:/+|/(?=[^\s/]))"
 _QUOTED = re.compile(rf"(['\"]){_BEGINNING}[^'\"]*\1")
@@ -38,3 +41,15 @@ def scrub(value: Any, *, name: str = "") -> Any:
         return _BARE.sub(HIDDEN, _QUOTED.sub(rf"\1{HIDDEN}\1", value))
     is_path = _WHOLE.match(value) or (re.search(r"[/\\]", value) and not re.search(r"\s", value))
     return HIDDEN if name in _PLACES or is_path else _BARE.sub(HIDDEN, value)
+
+
+def scrub_header(header: dict[str, Any]) -> dict[str, Any]:
+    """What may leave the machine of a datalist's header: its name, its form and its counts.
+
+    Free texts (description, source), the reference and whatever else somebody wrote into it stay where the data is.
+    """
+    kept = {name: header[name] for name in _WORDS if name in header}
+    target = {name: value for name, value in header.get("target", {}).items() if name in _TARGET}
+    inputs = {name: {"kind": form["kind"]} for name, form in header.get("inputs", {}).items()}
+    counts = {name: value for name, value in header.get("counts", {}).items() if name in _COUNTS}
+    return {**kept, "inputs": inputs, "target": target, "counts": counts}

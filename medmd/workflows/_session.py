@@ -23,6 +23,7 @@ from medmd.workflows._folder import (
     open_folder,
     write_run_file,
 )
+from medmd.workflows._hide import hide_places
 from medmd.workflows._lock import hold_folder
 from medmd.workflows._longer import Longer, after, begin_longer, plan_longer
 from medmd.workflows._parser import active_parser
@@ -89,6 +90,7 @@ class Session:
         self.run_name = run_name
         self.history = History()
         self.tracker = MLflowRun(folder=self.folder, experiment=experiment, name=run_name, enabled=tracking)
+        hide_places({"output_dir": self.folder, "dataset_dir": self.datalist.parent})
         self._digest = sha256_file(self.datalist)
         self._config = _raw_config() if config is None else config
         self.fingerprint = fingerprint(self._config, self._digest)

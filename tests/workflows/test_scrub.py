@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medmd.workflows import scrub
+from medmd.workflows._scrub import scrub_header
 
 CONFIG = json.loads((Path(__file__).parents[2] / "bundles" / "remd" / "train.json").read_text())
 NAMES = st.text("abcdefgh_-", min_size=1, max_size=8).map(lambda text: f"canary{text}")
@@ -62,3 +63,29 @@ def test_the_given_data_is_not_changed():
     found = scrub(given_data)
     assert given_data == {"output_dir": "canary", "list": ["/canary", 1, None, True, 0.5]}
     assert found["list"] == ["<path>", 1, None, True, 0.5]
+
+
+def test_a_header_keeps_its_form_and_loses_its_free_texts():
+    header = {
+        "name": "clinic",
+        "description": "eyes of mueller-hans",
+        "version": "1",
+        "inputs": {"oct": {"kind": "volume", "axes": "of mueller-hans", "shape": [1, 2, 3]}},
+        "target": {"name": "md", "kind": "number", "unit": "dB", "range": [-40.0, 6.0], "device": "weber"},
+        "source": "weber's export",
+        "converter": "hospital",
+        "created_with": "medmd 1",
+        "counts": {"cases": 3, "splits": {"training": 3}, "weber": 1},
+        "reference": {"who": "weber"},
+        "clinic": "weber",
+    }
+    assert scrub_header(header) == {
+        "name": "clinic",
+        "version": "1",
+        "converter": "hospital",
+        "created_with": "medmd 1",
+        "inputs": {"oct": {"kind": "volume"}},
+        "target": {"name": "md", "kind": "number", "unit": "dB", "range": [-40.0, 6.0]},
+        "counts": {"cases": 3, "splits": {"training": 3}},
+    }
+    assert scrub_header({}) == {"inputs": {}, "target": {}, "counts": {}}
