@@ -43,3 +43,8 @@ def test_a_small_run_writes_its_results(tmp_path, capsys):
     page = (tmp_path / "found.md").read_text()
     assert page in capsys.readouterr().out
     assert "| isal | " in page
+
+
+def test_the_conversion_may_be_left_out(tmp_path, capsys):
+    assert volume_writing.main(["--slices", "2", "--eyes", "0", "--rounds", "1"]) == 0
+    assert "A conversion" not in capsys.readouterr().out
