@@ -11,7 +11,7 @@ from medmd.workflows.preflight._network import NetworkCost
 from medmd.workflows.preflight._report import REFUSAL, WARNING, Problem, size
 
 # Measured on Linux with PyTorch 2.13: what the imports and first uses after this point add (MLflow, figures, kernels).
-_LATER = 180 << 20
+_LATER = 140 << 20
 # Bytes a voxel while a case is read: as stored, as float32, and once more while it is turned or cropped.
 _READING = 12
 # Backward passes and convolutions hold copies of activations for a moment.

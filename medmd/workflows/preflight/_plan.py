@@ -37,10 +37,12 @@ class Plan:
         num_workers: processes of a loader.
         cache: whether prepared cases are kept in memory.
         cache_workers: threads that fill the cache.
-        epochs: of all training stages together.
+        pretrain_epochs: passes over the data in stage 1.
+        train_epochs: passes over the data in stage 2.
         keep_checkpoints: how many stay of each stage.
         tracking: whether an MLflow run is kept in the output folder.
-        phantom_dir: where the phantom cohort will be made when it is absent; None with data of one's own.
+        dataset_dir: the data set that the user named, or None for the phantom cohort.
+        phantom_dir: where the phantom cohort will be made when it is absent; None for data of one's own.
         phantom_eyes: how many eyes it will have.
     """
 
@@ -58,16 +60,20 @@ class Plan:
     num_workers: int = 0
     cache: bool = True
     cache_workers: int = 1
-    epochs: int = 0
+    pretrain_epochs: int = 0
+    train_epochs: int = 0
     keep_checkpoints: int = 2
     tracking: bool = True
+    dataset_dir: str | Path | None = None
     phantom_dir: str | Path | None = None
     phantom_eyes: int = 0
 
     @property
     def makes_phantom(self) -> bool:
         """Whether the phantom cohort has still to be made."""
-        return self.phantom_dir is not None and not (Path(self.phantom_dir) / "datalist.json").is_file()
+        if self.dataset_dir is not None or self.phantom_dir is None:
+            return False
+        return not (Path(self.phantom_dir) / "datalist.json").is_file()
 
     @property
     def run_stages(self) -> tuple[str, ...]:
@@ -95,8 +101,10 @@ class Plan:
 
     def disk(self, cohort: Cohort) -> DiskPlan:
         """What the estimate of the disk starts from."""
+        lengths = {"pretrain": self.pretrain_epochs, "train": self.train_epochs}
+        epochs = sum(lengths.get(stage, 0) for stage in self.run_stages)
         return DiskPlan(
-            steps=self.epochs * (cohort.count("training") // max(1, self.batch_size)),
+            steps=epochs * (cohort.count("training") // max(1, self.batch_size)),
             training_stages=self.trains,
             keep_checkpoints=self.keep_checkpoints,
             tracking=self.tracking,

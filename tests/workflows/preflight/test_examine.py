@@ -62,7 +62,8 @@ def plan(cohort, tmp_path, bundle):
                 "augmented": parser.get_parsed_content("train#preprocessing"),
                 "network": resolve_literals(parser.config, "network"),
                 "batch_size": 4,
-                "epochs": 40,
+                "pretrain_epochs": 20,
+                "train_epochs": 20,
                 **settings,
             }
         )
@@ -222,6 +223,15 @@ def test_a_plain_call_raises_one_error(plan, cohort):
 def test_later_needs_a_bundle():
     with pytest.raises(MedmdError, match="no bundle"):
         Later("datalist")
+
+
+def test_only_the_epochs_of_stages_that_run_are_written_down(plan):
+    both, one, none = (
+        examine(plan(pretrain_epochs=10**5, train_epochs=10**5, **settings)).facts["on disk"]
+        for settings in ({}, {"pretraining": False}, {"stages": ["evaluate"]})
+    )
+    assert both > 1.5 * one
+    assert one > 10 * none
 
 
 def test_an_evaluation_alone_looks_at_its_own_lists(plan):
