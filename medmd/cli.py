@@ -1,7 +1,7 @@
 """The `medmd` command: it finds the verb, sets up the log and turns errors into one line and an exit code.
 
-Exit codes: what the verb returns; 2 for input that cannot be used; 130 after Ctrl-C; 141 when the reader of the output
-went away. Whatever else goes wrong is a fault of the program and shows its traceback.
+Exit codes: what the verb returns; 2 for input that cannot be used; 130 after Ctrl-C; 143 after SIGTERM; 141 when the
+reader of the output went away. Whatever else goes wrong is a fault of the program and shows its traceback.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from medmd import __version__
 from medmd.commands import VERBS, load_verb
-from medmd.utils import MedmdError
+from medmd.utils import MedmdError, Stopped, stop_signals
 
 _USAGE_ERROR = 2
 _INTERRUPTED = 128 + 2
@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if common.debug:
             raise
         return _fail(error)
+    except Stopped as stopped:
+        return stopped.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("medmd: interrupted\n")
         return _INTERRUPTED
@@ -78,7 +80,9 @@ def _run(verb: str, arguments: list[str], common: argparse.Namespace) -> int:
     # `common` is filled further: the shared options may stand before or after the verb.
     args = verb_parser(verb).parse_args(arguments, namespace=common)
     _set_up_log(verbose=args.verbose)
-    return load_verb(verb).run(args)
+    # So that temporary files are removed and what is being written is left whole.
+    with stop_signals():
+        return load_verb(verb).run(args)
 
 
 def _split_at_verb(arguments: list[str]) -> tuple[list[str], str | None, list[str]]:

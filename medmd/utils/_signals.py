@@ -18,12 +18,17 @@ class Stopped(SystemExit):
     """The process was asked to stop; uncaught, it ends without a traceback and with the code that a shell expects.
 
     Args:
-        signum: the signal. The exit code is 128 more: 143 for SIGTERM, 130 for Ctrl-C.
+        signum: the signal.
+
+    Attributes:
+        signum: the signal.
+        exit_code: 128 more: 143 for SIGTERM, 130 for Ctrl-C.
     """
 
     def __init__(self, signum: int) -> None:
-        super().__init__(_SHELL_OFFSET + signum)
         self.signum = signum
+        self.exit_code = _SHELL_OFFSET + signum
+        super().__init__(self.exit_code)
 
     def __str__(self) -> str:
         return f"stopped by {signal.Signals(self.signum).name}"
