@@ -16,6 +16,7 @@ from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.engines._record import StepRecord, spread
 from medmd.engines._skip import SkippedSteps, Undo, advance, all_finite, check_nonfinite, gradients
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
+from medmd.engines._workers import workers_end_with
 from medmd.networks import Projector
 from medmd.utils import MedmdError, derive_seed
 
@@ -135,7 +136,8 @@ class ContrastiveTrainer(SupervisedTrainer):
             MedmdError: the loader gives no batch.
         """
         require_batches("pretrain", self.data_loader)
-        super().run()
+        with workers_end_with(self):
+            super().run()
 
     def checkpointables(self) -> dict[str, Any]:
         """What must be saved, besides the counters, for a run to continue as if it had not stopped."""

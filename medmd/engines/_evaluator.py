@@ -14,6 +14,7 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
 from medmd.engines._batch import ModalityBatch, PrepareModalities
+from medmd.engines._workers import workers_end_with
 from medmd.metrics import regression_metrics
 from medmd.utils import MedmdError
 
@@ -67,6 +68,18 @@ class RegressionEvaluator(SupervisedEvaluator):
         self.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self._finish())
         # After the metrics are there: Ignite calls in the order of registration.
         self._register_handlers(val_handlers or [])
+
+    def run(self, global_epoch: int = 1) -> None:
+        """Predict and measure.
+
+        Args:
+            global_epoch: of the trainer that asks, for handlers.
+
+        Raises:
+            MedmdError: a prediction is not finite.
+        """
+        with workers_end_with(self):
+            super().run(global_epoch)
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)

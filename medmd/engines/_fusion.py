@@ -16,6 +16,7 @@ from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalitie
 from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.engines._record import StepRecord
 from medmd.engines._skip import SkippedSteps, Undo, advance, all_finite, check_nonfinite, gradients
+from medmd.engines._workers import workers_end_with
 from medmd.losses import RegressionLoss
 from medmd.networks import Predictions
 from medmd.utils import MedmdError
@@ -116,7 +117,8 @@ class FusionTrainer(SupervisedTrainer):
             MedmdError: the loader gives no batch.
         """
         require_batches("train", self.data_loader)
-        super().run()
+        with workers_end_with(self):
+            super().run()
 
     def checkpointables(self) -> dict[str, Any]:
         """What must be saved, besides the counters, for a run to continue as if it had not stopped."""

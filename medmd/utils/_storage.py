@@ -68,8 +68,8 @@ def write_error(path: str | Path, error: BaseException) -> WriteError | None:
     name, free = Path(path).name, free_space(path)
     return WriteError(
         f"{name} cannot be written: {reason}{'' if free is None else f' ({free} free)'}. "
-        "What stood there before is intact. Make room or give permission, or name another output folder, and start the "
-        "same command again."
+        "What stood there before is intact. Make room or give permission and start the same command again, or name "
+        "another output folder."
     )
 
 

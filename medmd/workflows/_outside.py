@@ -38,9 +38,7 @@ def _refused(error: BaseException) -> str | None:
     chain = list(_chain(error, contexts=True))
     # The record of a run that ends because its disk is full cannot be closed either: what ended it matters more.
     first = next((each for each in chain if isinstance(each, (MedmdError, WriteError))), None)
-    return str(
-        first or f"{_name(chain)}: {reason}. Make room, give permission or name another output_dir, and {_GO_ON}"
-    )
+    return str(first or f"{_name(chain)}: {reason}. Make room or give permission, and {_GO_ON}")
 
 
 def _name(chain: list[BaseException]) -> str:
