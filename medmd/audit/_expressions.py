@@ -184,10 +184,8 @@ class _Judge(ast.NodeVisitor):
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         """Powers and shifts of any size would take the machine's time and memory."""
-        if isinstance(node.op, (ast.Pow, ast.LShift)):
-            size = node.right.value if isinstance(node.right, ast.Constant) else None
-            if not isinstance(size, (int, float)) or size > _MOST_POWER:
-                self.problems.append("raises to a power that may be huge")
+        if isinstance(node.op, (ast.Pow, ast.LShift)) and not _is_small(node.right):
+            self.problems.append("raises to a power that may be huge")
         self.generic_visit(node)
 
     def _keyword(self, keyword: ast.keyword) -> None:
@@ -218,6 +216,14 @@ class _Judge(ast.NodeVisitor):
         reason = refusal(name, guarded=False)
         if reason is not None:
             self.problems.append(f"uses {name}: {reason}")
+
+
+def _is_small(node: ast.expr) -> bool:
+    try:
+        size = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError):
+        return False
+    return isinstance(size, (int, float)) and size <= _MOST_POWER
 
 
 def is_among(value: Any, allowed: list[Any]) -> bool:

@@ -12,6 +12,7 @@ MOST_JSON_BYTES = 16 << 20
 # The reader of YAML is slow: this much takes some ten seconds.
 MOST_YAML_BYTES = 1 << 20
 _TOKEN = re.compile(r'[\s,:]*("|[{}\[\]]|[^\s,:{}\[\]"]+)')
+_MOST_DEPTH = 200
 _DECODER = json.JSONDecoder()
 _CODE_TAG = "tag:yaml.org,2002:python/"
 
@@ -106,6 +107,9 @@ def _add(parent: Node, pending: list[Node | None], node: Node) -> None:
 
 
 def _yaml(text: str) -> Node:
+    if _depth(text) > _MOST_DEPTH:
+        msg = "nested too deeply"
+        raise UnreadableError(msg)
     import yaml  # type: ignore[import-untyped]
 
     try:
@@ -116,6 +120,15 @@ def _yaml(text: str) -> Node:
         msg = f"{len(documents)} documents, expected one"
         raise UnreadableError(msg)
     return _convert(documents[0], {})
+
+
+def _depth(text: str) -> int:
+    """How deep brackets may be nested, those in texts counted too; the reader's time grows with its square."""
+    depth = deepest = 0
+    for sign in re.findall(r"[\[\]{}]", text):
+        depth += 1 if sign in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _convert(node: Any, known: dict[int, Node]) -> Node:

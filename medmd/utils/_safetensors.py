@@ -74,7 +74,13 @@ def _place(path: Path, role: str, name: str, entry: Any) -> tuple[int, int]:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise refused(path, role, f"dtype, shape and data_offsets of {name[:80]!r}", str(entry)[:80])
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if kind not in _WIDTHS or not _counts(shape) or not _counts(offsets) or len(offsets) != 2:
+    if (
+        not isinstance(kind, str)
+        or kind not in _WIDTHS
+        or not _counts(shape)
+        or not _counts(offsets)
+        or len(offsets) != 2
+    ):
         raise refused(path, role, f"a known kind of number, and lengths, of {name[:80]!r}", str(entry)[:120])
     claimed = math.prod(shape) * _WIDTHS[kind]
     if offsets[1] - offsets[0] != claimed:
