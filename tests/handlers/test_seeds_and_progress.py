@@ -3,11 +3,13 @@ import random
 import sys
 
 import numpy as np
+import pytest
 import torch
 from ignite.engine import Engine, Events
 
 from medmd.data import SeededSampler
 from medmd.handlers import SeedIterations, ShowProgress
+from medmd.utils import derive_seed
 
 
 def _draws(*, seed=0, stage="train", start=0):
@@ -33,6 +35,31 @@ def test_numbers_depend_on_the_place_in_the_run_alone():
     assert rest == {number: whole[number] for number in (3, 4)}
     assert _draws(seed=1)[1] != whole[1]
     assert _draws(stage="pretrain")[1] != whole[1]
+
+
+def test_the_seed_is_the_one_that_torch_would_set():
+    torch.manual_seed(derive_seed(0, "train", 1))
+
+    assert _draws()[1][0] == torch.rand(()).item()
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+def test_a_gpu_is_seeded_when_it_is_in_use(monkeypatch, in_use):
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: in_use)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    _draws()
+
+    assert seeds == ([derive_seed(0, "train", step) for step in (1, 2, 3, 4)] if in_use else [])
+
+
+def test_another_kind_of_device_is_seeded_as_torch_does_it(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("mps"))
+    monkeypatch.setattr(torch, "manual_seed", seeds.append)
+    _draws()
+
+    assert seeds == [derive_seed(0, "train", step) for step in (1, 2, 3, 4)]
 
 
 def test_the_sampler_is_told_its_epoch_and_what_was_used():
