@@ -50,7 +50,9 @@ class End:
 def environment() -> dict[str, str]:
     """Of all starts: one thread for each library, and the store in the run's folder."""
     kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return {**kept, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1"}
+    # Waiting threads give their processor away: on a busy machine two that spin wait for each other without end.
+    set_here = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1"}
+    return {**kept, **set_here}
 
 
 def copy_source(folder: Path) -> Path:

@@ -13,8 +13,10 @@ Writes OUT/reliability.json, .md and .png. Run it from the repository root.
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,6 @@ import torch
 
 from benchmarks._reliability_bench import Bench
 from benchmarks._reliability_compare import EXCLUDED
-from benchmarks._reliability_drift import measure_drift
 from benchmarks._reliability_equality import measure_equality
 from benchmarks._reliability_figure import draw_drift
 from benchmarks._reliability_kills import chain, chosen_places, run_moments, run_trial
@@ -32,6 +33,7 @@ from benchmarks._reliability_overhead import measure_overhead
 from benchmarks._reliability_page import page
 from benchmarks._reliability_places import PLACES
 from benchmarks._reliability_starts import ROOT, Server, copy_source
+from benchmarks._reliability_starts import environment as starts_environment
 from benchmarks.step_cost import processor
 from medmd.utils import read_json, write_atomic, write_json
 from medmd.workflows import environment
@@ -67,7 +69,12 @@ def _measure(part: str, bench: Bench, options: argparse.Namespace) -> dict[str, 
     if part == "equality":
         return {"settings": bench.settings(), **measure_equality(bench, tell)}
     if part == "drift":
-        return measure_drift(bench.eyes(options.eyes), steps=options.steps, every=5, tell=tell)
+        asked = {"eyes": str(bench.eyes(options.eyes)), "steps": options.steps, "every": 5}
+        command = [sys.executable, "-m", "benchmarks._reliability_drift", json.dumps(asked)]
+        done = subprocess.run(  # noqa: S603 - our own module
+            command, cwd=bench.source, env=starts_environment(), stdout=subprocess.PIPE, text=True, check=True
+        )
+        return dict(json.loads(done.stdout))
     if part == "overhead":
         return measure_overhead(bench, bench.eyes(options.eyes), kill_at=options.kill_at, tell=tell)
     trials = [chosen_places(group) for group in PLACES if group in options.places]
