@@ -38,8 +38,8 @@ def drift_words(drift: Mapping[str, Any]) -> list[str]:
     return [
         f"After {drift['steps']} steps float32 and float64 predict {ends['float64']:.1e} dB apart (root mean square; "
         f"at most {largest:.1e} dB, {_beside_retest(largest)}). From plain float32 also end apart: {others}. So "
-        f"{cause}. The mean absolute error on the held-out eyes is {min(errors):.3f} to {max(errors):.3f} dB over all lanes, "
-        f"{lanes['float32']['mae_db']:.3f} in float32 and {lanes['float64']['mae_db']:.3f} in float64."
+        f"{cause}. The mean absolute error on the held-out eyes is {min(errors):.3f} to {max(errors):.3f} dB over all "
+        f"lanes, {lanes['float32']['mae_db']:.3f} in float32 and {lanes['float64']['mae_db']:.3f} in float64."
     ]
 
 
