@@ -10,6 +10,7 @@ from medmd.utils._progress import progress
 from medmd.utils._safetensors import StoredTensor, read_safetensors_header
 from medmd.utils._seeds import derive_seed
 from medmd.utils._signals import STOP, Stopped, StopSignals, outlive_stop_signals, stop_signals
+from medmd.utils._storage import WriteError, storage_fault
 from medmd.utils._tensors import check_fields, load_tensors, restore, warn_of_bad_numbers
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "StopSignals",
     "Stopped",
     "StoredTensor",
+    "WriteError",
     "archive_is_whole",
     "archive_members",
     "atomic_path",
@@ -37,6 +39,7 @@ __all__ = [
     "sha256_bytes",
     "sha256_file",
     "stop_signals",
+    "storage_fault",
     "warn_of_bad_numbers",
     "write_atomic",
     "write_json",

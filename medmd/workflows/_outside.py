@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from medmd.utils import MedmdError
-from medmd.utils._storage import WriteError, storage_fault
+from medmd.utils import MedmdError, WriteError, storage_fault
 
 # What PyTorch says of a worker that is no more; from within, nobody could say anything.
 _KILLED = re.compile(r"DataLoader worker .*(killed by signal|exited unexpectedly)", flags=re.DOTALL)
