@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -142,8 +143,7 @@ class Buffer:
         if os.write(file, line) < len(line):
             # A full disk takes a part: it must not become the beginning of the next record.
             os.ftruncate(file, before)
-            msg = "The disk is full: a record for MLflow could not be kept."
-            raise OSError(msg)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         self._end = before + len(line)
 
     def _lines(self) -> Iterable[bytes]:

@@ -127,6 +127,8 @@ class MLflowRun:
             self._put({"kind": "parameters", "values": {k: str(v)[:_LONGEST_PARAMETER] for k, v in parameters.items()}})
             if not self._sender.settle() and self._sender.failure is not None:
                 raise self._sender.failure
+            # What waited may have told how the run ended the last time.
+            self.client.update_run(self.run_id, status="RUNNING")
             self._last = self._delivery.last()
         self._sender.is_quiet = False
 

@@ -266,3 +266,66 @@ def test_the_store_catches_up_only_once(stage, folder):
 
     assert epochs == [2, 3]
     assert asked == [1]
+
+
+def _away(*_, **__):
+    raise ConnectionError("connection refused")
+
+
+def test_what_waits_at_the_end_is_sent_by_the_next_start(folder, monkeypatch, caplog):
+    first = _open(folder, pause=60)
+    monkeypatch.setattr(first.client, "log_batch", _away)
+    first.log([Entry("train", 1, step, "loss", step / 3) for step in range(1, 31)])
+    (folder / "table.csv").write_text("old")
+    first.log_file(folder / "table.csv", "tables")
+    first.log_values({"test/mae": 0.5})
+    first.finish("FINISHED")
+    assert "4 records (31 numbers, 1 files and how the run ended) wait in tracking_pending" in caplog.text
+    assert first.client.get_run(first.run_id).info.status == "RUNNING"
+    (folder / "table.csv").unlink()
+
+    second = _open(folder)
+    assert second.run_id == first.run_id
+    assert second.client.get_run(second.run_id).info.status == "RUNNING"
+    assert second.last_steps() == {"train/loss": 30, "test/mae": 0}
+    second.log_values({"test/mae": 0.5, "test/r2": 0.25})
+    second.finish("FAILED")
+    found = second.client.get_run(second.run_id)
+    assert found.info.status == "FAILED"
+    points = {key: second.client.get_metric_history(second.run_id, key) for key in found.data.metrics}
+    assert [(point.step, point.value) for point in points["train/loss"]] == [(n, n / 3) for n in range(1, 31)]
+    assert [len(points[key]) for key in ("test/mae", "test/r2")] == [1, 1]
+    assert (folder / "mlruns" / second.run_id / "artifacts" / "tables" / "table.csv").read_text() == "old"
+    assert not (folder / "tracking_pending").exists()
+
+
+def test_a_worker_process_sends_nothing(folder, monkeypatch):
+    run = _open(folder)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    run.log([Entry("train", 1, 1, "loss", 1.0)])
+    run.log_file(folder / "mlflow_run.json")
+    run.finish("FAILED")
+    monkeypatch.undo()
+    assert run.settle()
+    assert run.client.get_run(run.run_id).info.status == "RUNNING"
+    assert run.client.get_run(run.run_id).data.metrics == {}
+    run.finish("FINISHED")
+
+
+def test_an_experiment_that_another_run_made_in_the_same_moment_is_used(folder, monkeypatch):
+    first = _open(folder)
+    first.finish("FINISHED")
+    other = MLflowRun(folder=folder)
+    asked, find = [], other.client.get_experiment_by_name
+    monkeypatch.setattr(
+        other.client, "get_experiment_by_name", lambda name: find(name) if asked or asked.append(1) else None
+    )
+    assert other.experiment_id() == "1"
+
+
+def test_records_of_an_earlier_run_are_told(folder, caplog):
+    (folder / "tracking_pending").mkdir()
+    (folder / "tracking_pending" / "abc.jsonl").write_text('{"kind": "status"}\n')
+    _open(folder).finish("FINISHED")
+    assert "holds records of an earlier MLflow run" in caplog.text
+    assert [path.name for path in (folder / "tracking_pending").iterdir()] == ["abc.jsonl"]

@@ -125,7 +125,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_line(tmp_path, monkeypatch):
     buffer = filled(tmp_path, 2)
     write = os.write
     monkeypatch.setattr("os.write", lambda file, data: write(file, data[:3]))
-    with pytest.raises(OSError, match="disk is full"):
+    with pytest.raises(OSError, match="No space left"):
         buffer.append({"n": 2})
     monkeypatch.undo()
     buffer.append({"n": 3})
