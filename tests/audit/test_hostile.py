@@ -291,3 +291,30 @@ def test_nothing_of_the_bundle_is_imported_or_run(bundle, tmp_path):
     )
     assert json.loads(done.stdout) == [1, []], done.stderr
     assert not list(tmp_path.rglob("*proof*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["target", "overlay key", "open", "text that becomes code", "target by expression", "reader"]
+)
+def test_the_samples_are_live(tmp_path, monkeypatch, name):
+    """What is found above does run in MONAI."""
+    from monai.bundle import ConfigParser
+
+    monkeypatch.chdir(tmp_path)
+    entries = {
+        "target": {"x": {"_target_": "os.system", "command": "touch proof"}},
+        "overlay key": {"x": {"_target_": "UNet", "command": "touch proof"}, "x#_target_": "os.system"},
+        "open": {"x": "$open('proof', 'w').close()"},
+        "text that becomes code": {"f": 1, "x": '$\'@f{open("proof", "w").close()}\''},
+        "target by expression": {"x": {"_target_": "$'os' + '.system'", "command": "touch proof"}},
+        "reader": {"x": {"_target_": "LoadImaged", "keys": "a", "reader": "os.mkdir", "path": "proof"}},
+    }[name]
+    (tmp_path / "x.json").write_text(json.dumps(entries))
+    assert audit_bundle(tmp_path).exit_code == 1
+    assert not (tmp_path / "proof").exists()
+    parser = ConfigParser(ConfigParser.load_config_files([str(tmp_path / "x.json")]))
+    try:
+        parser.get_parsed_content("x")
+    except RuntimeError:
+        assert name == "reader"  # It was called, and gave no reader.
+    assert (tmp_path / "proof").exists()
