@@ -51,3 +51,24 @@ def test_the_cause_is_found_at_any_depth():
     assert user_error(chain(own)) is own
     assert user_error(chain(ValueError("x"))) is None
     assert user_error(None) is None
+
+
+def test_debug_shows_the_traceback_before_the_sentence(hook, capsys):
+    explain_errors(debug=True)
+    error = chain(MedmdError("dataset_dir: no datalist."))
+    sys.excepthook(type(error), error, error.__traceback__)
+    assert [found[1] for found in hook] == [error]
+    assert capsys.readouterr().err == "medmd: error: dataset_dir: no datalist.\n"
+    explain_errors()
+    sys.excepthook(type(error), error, error.__traceback__)
+    assert len(hook) == 1
+
+
+def test_an_explanation_that_fails_does_not_hide_the_error(hook, monkeypatch):
+    def fail(error):
+        raise RuntimeError
+
+    monkeypatch.setattr("medmd.workflows.check_config.explain", fail)
+    error = chain(MedmdError("x"))
+    sys.excepthook(type(error), error, error.__traceback__)
+    assert [found[1] for found in hook] == [error]

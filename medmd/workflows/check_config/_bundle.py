@@ -57,7 +57,7 @@ def _check_handed_on(merged: Merged, source: Path, given: dict[str, Any], target
         return
     for name in given:
         if name not in arguments.names:
-            fix = did_you_mean(nearest(name, arguments.names.keys() - given.keys()))
+            fix = did_you_mean(nearest(name, arguments.names.keys() - given.keys()) or nearest(name, arguments.names))
             what = f"{target} takes no argument {name!r}"
             merged.add(Finding("error", "unknown-argument", (*source, str(name)), what, fix=fix))
     for name in sorted(arguments.required - given.keys()):

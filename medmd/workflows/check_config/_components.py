@@ -63,7 +63,7 @@ def _check(merged: Merged, path: Path, component: dict[str, Any]) -> None:
         what = f"{name} is not checked: only {', '.join(TRUSTED)} are imported to be looked at"
         merged.add(Finding("note", "not-checked", (*path, "_target_"), what))
         return
-    arguments = arguments_of(target)
+    arguments = arguments_of(target) if callable(target) else None
     if arguments is not None:
         _check_names(merged, path, component, arguments)
         _check_values(merged, path, component, arguments)

@@ -21,6 +21,8 @@ _CIRCLE = re.compile(r"detected circular references '(?P<name>[^']*)' for id='(?
 _NOT_LOCATED = re.compile(r"Cannot locate class or function path: '(?P<name>[^']*)'")
 # What stands in them is run, not built: an error there says nothing about the entry.
 _STEPS = ("initialize", "run", "finalize")
+# How many calls below its constructor an argument is still being checked.
+_NEAR = 3
 _HINT = "--debug True shows the traceback."
 _CHECK = "`medmd check-config` finds this without a run."
 
@@ -122,7 +124,7 @@ def _of_call(cause: BaseException, frame: FrameType) -> str | None:
     # The name may have been handed on, and refused by a constructor further up.
     if not inner or "unexpected keyword argument" in str(cause):
         return _of_signature(component, given, name) or f"{name} cannot be called so: {cause}."
-    if _is_judged(inner, component):
+    if _is_judged(inner, component, given):
         return f"{name}: {str(cause).rstrip('.')}."
     return None
 
@@ -139,8 +141,8 @@ def _of_signature(component: Any, given: dict[str, Any], name: str) -> str | Non
     return f"{name} needs {', '.join(map(repr, missing))}, which is not given. {_CHECK}" if missing else None
 
 
-def _is_judged(inner: list[tuple[FrameType, int]], component: Any) -> bool:
-    """Whether a constructor refused an argument: it fails in its own body, or raises on purpose."""
+def _is_judged(inner: list[tuple[FrameType, int]], component: Any, given: dict[str, Any]) -> bool:
+    """Whether an argument is at fault: its constructor fails in its own body, or raises on purpose, or stumbles on it."""
     frame, line = inner[-1]
     if str(frame.f_globals.get("__name__", "")).split(".")[0] not in TRUSTED:
         return False
@@ -148,7 +150,11 @@ def _is_judged(inner: list[tuple[FrameType, int]], component: Any) -> bool:
         step.f_code.co_name in ("__init__", "__new__", "__post_init__") or step.f_code is _code(component)
         for step, _ in inner
     )
-    return bodies or linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise ")
+    raises = linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise ")
+    # Numbers are left out: the same small number may be met anywhere.
+    plain = [id(value) for value in given.values() if isinstance(value, (str, list, dict, tuple))]
+    stumbles = len(inner) <= _NEAR and any(id(value) in plain for value in frame.f_locals.values())
+    return bodies or raises or stumbles
 
 
 def _code(component: Any) -> Any:

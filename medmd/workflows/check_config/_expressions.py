@@ -34,6 +34,8 @@ def check_expressions(merged: Merged) -> None:
 
 
 def _parse(merged: Merged, path: Path, text: str) -> ast.AST | None:
+    if "" in ReferenceResolver.match_refs_pattern(text):
+        return None
     python = ReferenceResolver.id_matcher.sub("__reference__", ReferenceResolver.normalize_id(text))[1:]
     try:
         with warnings.catch_warnings():

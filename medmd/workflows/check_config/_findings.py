@@ -112,10 +112,10 @@ class ConfigReport:
         findings = [_as_json(finding) for finding in self.findings]
         return json.dumps({"ok": self.ok, "files": list(self.files), "findings": findings}, indent=2) + "\n"
 
-    def _rank(self, finding: Finding) -> tuple[int, int, int, Path]:
+    def _rank(self, finding: Finding) -> tuple[int, int, int, int, Path]:
         place = finding.place or Place(COMMAND_LINE)
         position = list(self.files).index(place.file) if place.file in self.files else len(self.files)
-        return _ORDER.index(finding.level), position, place.line or 0, finding.path
+        return _ORDER.index(finding.level), position, place.line or 0, place.column or 0, finding.path
 
 
 def _as_json(finding: Finding) -> dict[str, object]:

@@ -129,6 +129,10 @@ def _lay(
     """Lay one entry over what is there."""
     is_join = joins and name.startswith(MERGE_KEY)
     path = tuple(ReferenceResolver.split_id(name[len(MERGE_KEY) :] if is_join else name))
+    if path == ("",):
+        what = "an empty name stands for the whole configuration, which this would replace"
+        merged.add(Finding("error", "unknown-key", (), what, places.get(()), fix="name a setting"))
+        return
     offset = _length(parser.get("::".join(path))) if is_join else 0
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -54,7 +54,9 @@ def first_missing(config: Any, path: Path) -> tuple[str, str]:
                 return f"{above} is a list of {len(found)}, without an entry {part!r}", ""
             found = found[int(part)]
         else:
-            return f"{above} is {short(found)}, which has no entries", ""
+            # `--size 1,2,3` gives Python's other list, into which MONAI does not look.
+            fix = f'write "{list(found)}"' if isinstance(found, tuple) else ""
+            return f"{above} is {short(found)}, which has no entries for MONAI", fix
     return "", ""
 
 

@@ -11,14 +11,19 @@ from medmd.workflows.check_config._findings import Finding, Path, show
 from medmd.workflows.check_config._merge import Merged
 from medmd.workflows.check_config._paths import all_paths, entries, first_missing, references
 
+# An `@` without a name, as in a product of matrices.
+LONE = ("",)
+
 
 def check_references(merged: Merged) -> None:
     """Note references that lead nowhere, and circles among the others."""
     known = all_paths(merged.config)
     for path, named in references(merged.config).items():
         for target in sorted(named - known):
-            merged.add(_unresolved(merged, path, target))
-        if ("",) in named:
+            # What begins with nothing is a relative name that went too far up, which is told already.
+            if target[0]:
+                merged.add(_unresolved(merged, path, target))
+        if LONE in named:
             what = "a lone @ refers to the whole configuration"
             merged.add(Finding("error", "circular-reference", path, what, fix="for a matrix product use torch.matmul"))
     for circle in _circles(merged.config):
@@ -29,8 +34,6 @@ def check_references(merged: Merged) -> None:
 
 def _unresolved(merged: Merged, path: Path, target: Path) -> Finding:
     what, near = first_missing(merged.config, target)
-    if target == ("",):
-        what = "there is no name behind @"
     return Finding("error", "unresolved-reference", path, f"@{show(target)} leads nowhere: {what}", fix=near)
 
 

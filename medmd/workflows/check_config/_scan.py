@@ -15,7 +15,7 @@ from medmd.workflows.check_config._findings import Finding, Path, Place
 SUFFIXES = (".json", ".yaml", ".yml")
 # Far beyond any configuration, and well within Python's own limit.
 _DEEPEST = 60
-_MOST_ENTRIES = 200_000
+_MOST_ENTRIES = 20_000
 _SPACE = re.compile(r"[ \t\n\r]*")
 # The reader of texts that json itself uses; it has no entry in the type stubs.
 _scan_string = json.decoder.scanstring  # type: ignore[attr-defined]

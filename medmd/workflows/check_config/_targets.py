@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-import importlib
 import importlib.util
+import pkgutil
 import pydoc
 import warnings
 from functools import cache
@@ -82,7 +82,8 @@ def _dotted(target: str) -> Any:
 
 
 def _names_in(owner: Any) -> list[str]:
-    return [name for name in getattr(owner, "__all__", None) or dir(owner) if not name.startswith("_")]
+    modules = [module.name for module in pkgutil.iter_modules(getattr(owner, "__path__", None) or [])]
+    return [name for name in {*dir(owner), *modules} if not name.startswith("_")]
 
 
 def _quietly(path: str) -> Any:

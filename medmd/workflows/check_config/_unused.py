@@ -24,6 +24,7 @@ _TOOLS = frozenset(
         "network_def",
     ]
 )
+_STEPS = frozenset({("initialize",), ("run",), ("finalize",)})
 _CLOSE = 0.8
 
 
@@ -34,7 +35,7 @@ def check_unused(merged: Merged) -> None:
     an overlay may have no use for a setting of the file below it.
     """
     used = merged.wanted | {target for named in references(merged.config).values() for target in named}
-    used |= _TOOLS | {(merged.run_id(name),) for name in ("initialize", "run", "finalize")}
+    used |= _TOOLS | _STEPS | {(merged.run_id(name),) for (name,) in _STEPS}
     used |= {(name,) for name in merged.patched}
     for path, siblings in _unused(merged.config, used, ()):
         near = nearest(path[-1], siblings, _CLOSE)
