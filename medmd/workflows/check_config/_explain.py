@@ -142,7 +142,7 @@ def _of_signature(component: Any, given: dict[str, Any], name: str) -> str | Non
 
 
 def _is_judged(inner: list[tuple[FrameType, int]], component: Any, given: dict[str, Any]) -> bool:
-    """Whether an argument is at fault: its constructor fails in its own body, or raises on purpose, or stumbles on it."""
+    """Whether an argument is at fault: its constructor fails in its own body, raises on purpose, or stumbles on it."""
     frame, line = inner[-1]
     if str(frame.f_globals.get("__name__", "")).split(".")[0] not in TRUSTED:
         return False
