@@ -84,7 +84,7 @@ class Bench:
         return self.server.run(words, log=log, traps=traps, kill_after=kill_after)
 
     def undisturbed(self, name: str = "undisturbed", **options: Any) -> tuple[Path, float]:
-        """Folder and seconds of a run that nobody kills; made once.
+        """Folder and seconds of the processor of a run that nobody kills; made once.
 
         Raises:
             RuntimeError: it fails.
@@ -95,8 +95,8 @@ class Bench:
             if end.code:
                 msg = f"The undisturbed run failed:\n{last_lines(folder)}"
                 raise RuntimeError(msg)
-            write_json(note, {"seconds": end.seconds})
-        return folder, float(read_json(note)["seconds"])
+            write_json(note, {"seconds": end.seconds, "processor": end.processor})
+        return folder, float(read_json(note)["processor"])
 
 
 def last_lines(folder: Path, count: int = 3) -> str:

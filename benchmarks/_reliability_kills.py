@@ -37,8 +37,8 @@ class Trial:
     Attributes:
         name: of the run.
         group: what is told together.
-        strikes: one for each start: a place, or a moment as the share of an undisturbed run's time, or below 0 as
-            minus the seconds after the start.
+        strikes: one for each start: a place, or a moment as the share of an undisturbed run's processor time, or
+            below 0 as minus the seconds of it after the start.
         plain: start new interpreters instead of children of the server.
     """
 
@@ -93,7 +93,7 @@ def run_trial(bench: Bench, trial: Trial, tell: Tell) -> dict[str, Any]:
 
 
 def _told(result: dict[str, Any]) -> str:
-    return "; ".join(kill["place"] or f"{kill['seconds']:.1f} s, {kill['reached']}" for kill in result["kills"])
+    return "; ".join(kill["place"] or f"{kill['processor']:.1f} s, {kill['reached']}" for kill in result["kills"])
 
 
 def _run(bench: Bench, trial: Trial) -> dict[str, Any]:
@@ -136,9 +136,8 @@ def _strike(
             return kills, f"not met: {place.name}" if place else None
         if not end.was_killed:
             return kills, f"a start ended with code {end.code}: {last_lines(folder)}"
-        kills.append(
-            {"place": place.name if place else "", "seconds": round(end.seconds, 3), "reached": reached(folder)}
-        )
+        seconds_of = {"seconds": round(end.seconds, 3), "processor": round(end.processor, 3)}
+        kills.append({"place": place.name if place else "", **seconds_of, "reached": reached(folder)})
     return kills, "killed although nothing struck"
 
 

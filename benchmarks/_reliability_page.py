@@ -85,7 +85,8 @@ def _failures(trials: Iterable[Part]) -> list[str]:
     rows = []
     for trial in failed:
         where = "; ".join(
-            kill["place"] or f"after {kill['seconds']:.1f} s, {kill['reached']}" for kill in trial["kills"]
+            kill["place"] or f"after {kill['processor']:.1f} s of the processor, {kill['reached']}"
+            for kill in trial["kills"]
         )
         what = trial["failure"] or f"{trial['differences'][0]} ({len(trial['differences'])} differences)"
         rows.append([trial["trial"], where, " ".join(what.split()).replace("|", "/")])
@@ -127,13 +128,13 @@ def _kind(name: str) -> str:
 def _reached(trials: Iterable[Part]) -> list[str]:
     kills = [kill for trial in trials for kill in trial["kills"] if not kill["place"]]
     counts = Counter(kill["reached"].split(",")[0] for kill in kills)
-    early = sum(kill["seconds"] < 1 for kill in kills)
+    early = sum(kill["processor"] < 1 for kill in kills)
     plain = sum(len(trial["kills"]) for trial in trials if trial["plain"])
+    where = ", ".join(f"{name} {count}" for name, count in counts.most_common())
     return [
-        f"The {len(kills)} random moments met runs: "
-        + ", ".join(f"{name} {count}" for name, count in counts.most_common())
-        + f". {early} struck in the first second. {plain} struck a plain `python -m monai.bundle run`; the others a "
-        "copy of a process that had imported everything, which saves the imports of each start and nothing else."
+        f"The {len(kills)} random moments met runs: {where}. {early} struck in the first second of the processor. "
+        f"{plain} struck a plain `python -m monai.bundle run`; the others a copy of a process that had imported "
+        "everything, which saves the imports of each start and nothing else."
     ]
 
 

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
+
+import psutil
 
 from benchmarks._reliability_traps import Trap
 from medmd.utils import write_json
@@ -24,7 +26,9 @@ from medmd.workflows import environment as versions
 ROOT = Path(__file__).resolve().parents[1]
 _PARTS = ("medmd", "bundles", "benchmarks")
 # Longer than any start of these small runs; a start that hangs is a finding and must not stop the others.
-_TOO_LONG = 600.0
+_TOO_LONG = 3600.0
+# Seconds between two looks at a process.
+_OFTEN, _SELDOM = 0.005, 0.05
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,13 @@ class End:
     Attributes:
         code: of the process; negative is a signal.
         seconds: that it lived.
+        processor: seconds of the processor that it had used when it was last looked at.
         hung: whether it had to be ended because it never did.
     """
 
     code: int
     seconds: float
+    processor: float
     hung: bool = False
 
     @property
@@ -75,7 +81,7 @@ class Server(AbstractContextManager["Server"]):
         source: folder of the sources that are run.
 
     Attributes:
-        imports: seconds that it took to import everything.
+        imports: seconds of the processor that it took to import everything.
     """
 
     def __init__(self, source: Path) -> None:
@@ -90,26 +96,37 @@ class Server(AbstractContextManager["Server"]):
             bufsize=0,
         )
         self._child: int | None = None
-        begin = time.monotonic()
         self._answer(_TOO_LONG)
-        self.imports = time.monotonic() - begin
+        self.imports = _used(self._process.pid)
 
     def run(
         self, words: Sequence[str], *, log: Path, traps: Sequence[Trap] = (), kill_after: float | None = None
     ) -> End:
-        """Start `python -m monai.bundle` with `words`; kill it after so many seconds, or wait until it ends."""
+        """Start `python -m monai.bundle` with `words` and wait until it ends.
+
+        Args:
+            words: of the command.
+            log: file for its output.
+            traps: where it kills itself.
+            kill_after: seconds of the processor after which it is killed, with all its group. Not of the clock: a busy
+                machine would move the moment.
+        """
         request = _request(self._source, words, log, traps)
         begin = time.monotonic()
         cast("IO[bytes]", self._process.stdin).write(json.dumps(request).encode() + b"\n")
         answer = self._answer(_TOO_LONG) or {}
         self._child = int(answer["pid"])
-        ended = self._answer(_TOO_LONG if kill_after is None else kill_after - (time.monotonic() - begin))
-        hung = ended is None and kill_after is None
-        if ended is None:
-            _kill_group(self._child)
-            ended = self._answer(_TOO_LONG)
+        ends: list[dict[str, Any]] = []
+
+        def has_ended(seconds: float) -> bool:
+            ends.extend(each for each in [self._answer(seconds)] if each)
+            return bool(ends)
+
+        processor, hung = _follow(self._child, has_ended, kill_after)
+        if not ends:
+            has_ended(_TOO_LONG)
         self._child = None
-        return End(int((ended or {})["code"]), time.monotonic() - begin, hung)
+        return End(int(ends[0]["code"]), time.monotonic() - begin, processor, hung)
 
     def _answer(self, seconds: float) -> dict[str, Any] | None:
         pipe = cast("IO[bytes]", self._process.stdout)
@@ -154,14 +171,36 @@ def run_plain(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        hung = False
+
+        def has_ended(seconds: float) -> bool:
+            time.sleep(seconds)
+            return process.poll() is not None
+
         try:
-            process.wait(_TOO_LONG if kill_after is None else kill_after)
-        except subprocess.TimeoutExpired:
-            hung = kill_after is None
+            processor, hung = _follow(process.pid, has_ended, kill_after)
         finally:
             _kill_group(process.pid)
-    return End(process.wait(), time.monotonic() - begin, hung)
+    return End(process.wait(), time.monotonic() - begin, processor, hung)
+
+
+def _follow(process: int, has_ended: Callable[[float], bool], kill_after: float | None) -> tuple[float, bool]:
+    """Wait until a process ends, or kill it; the processor's seconds that it used and whether it never ended."""
+    deadline, used = time.monotonic() + _TOO_LONG, 0.0
+    while not has_ended(_SELDOM if kill_after is None else _OFTEN):
+        used = max(used, _used(process))
+        is_late = time.monotonic() > deadline
+        if is_late or (kill_after is not None and used >= kill_after):
+            _kill_group(process)
+            return used, is_late
+    return used, False
+
+
+def _used(process: int) -> float:
+    try:
+        times = psutil.Process(process).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _request(source: Path, words: Sequence[str], log: Path, traps: Sequence[Trap]) -> dict[str, Any]:
