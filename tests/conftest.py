@@ -39,6 +39,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """A bundle takes over SIGTERM and Ctrl-C until its process ends; here the next test has the same process."""
+    yield
+    from medmd.utils import STOP
+
+    STOP.restore()
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder of the real data sets; the test that asks for it bears the mark `real_data`."""
