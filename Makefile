@@ -13,7 +13,7 @@ DECLARED := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train test lint format types docs constraints clean
+.PHONY: help train test test-all lint format types docs constraints clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -22,7 +22,10 @@ train: $(VENV)/.installed  ## install, then train on the synthetic cohort (or: C
 	$(BIN)/python -m monai.bundle run --config_file $(CONFIG) $(ARGS)
 
 # One thread a worker: the workers share the cores, and sums do not depend on how many there are.
-test: lint types  ## install with the test tools, then lint, types and the whole suite with its coverage gate
+test: lint types  ## install with the test tools, then lint, types and the suite with its coverage gate
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
+
+test-all: lint types  ## as `test`, with the long forms of its checks (20 kills, every signal …)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.installed-test  ## check format, rules and spelling
