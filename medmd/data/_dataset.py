@@ -129,9 +129,7 @@ def _named(item: Mapping[str, Any], error: Exception) -> MedmdError:
     frame = traceback.extract_tb(root.__traceback__)[-1]
     place = f"{PurePath(frame.filename).name}:{frame.lineno}"
     cause = _without_paths(f"{type(root).__name__}: {root}", item)
-    return MedmdError(
-        f"Case {item.get('case_id', '?')}: cannot be loaded. Got {cause} (at {place}). {_REMEDY}"
-    )
+    return MedmdError(f"Case {item.get('case_id', '?')}: cannot be loaded. Got {cause} (at {place}). {_REMEDY}")
 
 
 def _without_paths(text: str, item: Mapping[str, Any]) -> str:
