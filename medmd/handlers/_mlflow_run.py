@@ -119,17 +119,16 @@ class MLflowRun:
         self.goes_on = (self.folder / _MEMORY).exists()
         if not self.goes_on:
             self._store.mend()
-        with self.speaking():
-            known = self.known_run()
-            experiment = self.experiment_id()
-            self.run_id = known if known is not None and self._reopen(known) else self._create(experiment, tags)
-            self._begin_to_send(self.run_id)
-            self._put({"kind": "parameters", "values": {k: str(v)[:_LONGEST_PARAMETER] for k, v in parameters.items()}})
-            if not self._sender.settle() and self._sender.failure is not None:
-                raise self._sender.failure
-            # What waited may have told how the run ended the last time.
-            self.client.update_run(self.run_id, status="RUNNING")
-            self._last = self._delivery.last()
+        with ExitStack() as until_closed:
+            # Around all of it: the thread reads the settings when it sends, until the run is closed.
+            until_closed.enter_context(patience())
+            with self.speaking():
+                known = self.known_run()
+                experiment = self.experiment_id()
+                self.run_id = known if known is not None and self._reopen(known) else self._create(experiment, tags)
+                self._begin_to_send(self.run_id)
+                self._open = until_closed.pop_all()
+                self._send_what_waits(parameters)
         self._sender.is_quiet = False
 
     def log(self, entries: list[Entry]) -> None:
@@ -213,12 +212,18 @@ class MLflowRun:
         self._buffer = Buffer(self.folder / _PENDING, run_id)
         self._delivery = Delivery(self._store, run_id, self.folder, self._buffer)
         self._sender = Sender(self._buffer, self._delivery, explain=self._store.explain, pause=self._pause)
-        # The thread reads the settings when it sends, so they stay until the end.
-        self._open.enter_context(patience())
         self._process = os.getpid()
         self._sender.start()
         if self._buffer.others():
             _LOGGER.warning("%s holds records of an earlier MLflow run; they are left there.", _PENDING)
+
+    def _send_what_waits(self, parameters: dict[str, Any]) -> None:
+        self._put({"kind": "parameters", "values": {k: str(v)[:_LONGEST_PARAMETER] for k, v in parameters.items()}})
+        if not self._sender.settle() and self._sender.failure is not None:
+            raise self._sender.failure
+        # What waited may have told how the run ended the last time.
+        self.client.update_run(self.run_id, status="RUNNING")
+        self._last = self._delivery.last()
 
     def _close(self, status: str) -> None:
         with self._open:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import medmd
 from medmd.handlers import NEUTRAL_TAGS, MLflowRun, silence_telemetry
@@ -111,7 +109,6 @@ def _log(tracker: MLflowRun, folder: Path, manifest: dict[str, Any], name: str) 
     # Without a run in this store the version gets one in the same experiment, whose artifacts have their place.
     experiment = tracker.experiment_id()
     lengths = _vector_lengths(folder, manifest)
-    # MLflow records where each part was copied from: a neutral folder keeps paths of this machine out of the model.
     with tempfile.TemporaryDirectory(prefix="medmd-") as staging:
         stage = Path(staging)
         shutil.copytree(folder / "model", stage / "model")
@@ -128,18 +125,22 @@ def _log(tracker: MLflowRun, folder: Path, manifest: dict[str, Any], name: str) 
                 pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIREMENTS],
                 registered_model_name=name,
             )
-    if tracker.is_local:
-        _forget_place(tracker, info.model_id)
+        _forget_places(tracker, info.model_id, stage)
     return str(info.registered_model_version)
 
 
-def _forget_place(tracker: MLflowRun, model_id: str) -> None:
-    """Take this machine's path out of the version's description; MLflow writes it there and never reads it."""
-    location = url2pathname(urlsplit(tracker.client.get_logged_model(model_id).artifact_location).path)
-    path = Path(location) / "MLmodel"
-    place = tracker.folder.resolve()
-    text = path.read_text(encoding="utf-8")
-    write_atomic(path, text.replace(place.as_uri(), ".").replace(str(place), "."))
+def _forget_places(tracker: MLflowRun, model_id: str, stage: Path) -> None:
+    """Take this machine's paths out of the version's description; MLflow writes them there and never reads them."""
+    import mlflow
+
+    folders = [stage, stage.resolve(), *([tracker.folder.resolve()] if tracker.is_local else [])]
+    location = tracker.client.get_logged_model(model_id).artifact_location
+    got = Path(mlflow.artifacts.download_artifacts(f"{location}/MLmodel", dst_path=str(stage)))
+    text = got.read_text(encoding="utf-8")
+    for folder in folders:
+        text = text.replace(folder.as_uri(), ".").replace(str(folder), ".")
+    write_atomic(stage / "MLmodel", text)
+    tracker.client.log_model_artifact(model_id, str(stage / "MLmodel"))
 
 
 def _signature(manifest: dict[str, Any]) -> Any:

@@ -329,3 +329,16 @@ def test_records_of_an_earlier_run_are_told(folder, caplog):
     _open(folder).finish("FINISHED")
     assert "holds records of an earlier MLflow run" in caplog.text
     assert [path.name for path in (folder / "tracking_pending").iterdir()] == ["abc.jsonl"]
+
+
+def test_requests_are_impatient_as_long_as_the_run_is_open(folder, monkeypatch):
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    run = _open(folder)
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+    run.finish("FINISHED")
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+    broken = MLflowRun(folder=folder)
+    monkeypatch.setattr(broken.client, "update_run", _away)
+    with pytest.raises(ConnectionError):
+        broken.start(parameters={}, tags={})
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
