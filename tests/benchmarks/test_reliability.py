@@ -348,6 +348,21 @@ def test_distances_of_leaves():
     assert [equality._kind(name) for name in first] == ["network", "counters", "counters"]
 
 
+@pytest.mark.parametrize(
+    ("line", "options", "recorded"),
+    [
+        ('config.json: line 9 is "num_workers": 1, instead of "num_workers": 0,', {"num_workers": 1}, True),
+        ("MLflow: parameters num_workers: 1 instead of 0", {"num_workers": 1}, True),
+        ("history.csv: line 2 is a instead of b", {"num_workers": 1}, False),
+        ("mlruns/<run id>/artifacts/run.json: only in the undisturbed run", {"track": False}, True),
+        ("mlruns/<run id>/artifacts/run.json: only in the undisturbed run", {"num_workers": 1}, False),
+        ("model/model.safetensors: other bytes", {"track": False}, False),
+    ],
+)
+def test_only_the_record_of_the_changed_setting_is_left_out(line, options, recorded):
+    assert equality._is_recorded(line, options) is recorded
+
+
 def trial(name, **changes):
     kill = {"place": "", "seconds": 0.6, "processor": 0.4, "reached": "before its folder was made"}
     plain = {"trial": name, "group": "random moment", "plain": False, "kills": [kill], "failure": None, "equal": True}
