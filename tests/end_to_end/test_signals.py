@@ -144,7 +144,12 @@ PLACES = (
     ("overlays", "settings"),
     [
         (("presets/oct_only.json",), {}),
-        ((), {"pretrain#trainer#views": 2, "pretrain#sampler#views": 2, "pretrain#contrastive_loss#queue_size": 16}),
+        # Its parts are stopped in memory too, by tests/handlers/test_stop.py.
+        pytest.param(
+            (),
+            {"pretrain#trainer#views": 2, "pretrain#sampler#views": 2, "pretrain#contrastive_loss#queue_size": 16},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["one modality", "queue and two views"],
 )
@@ -158,7 +163,7 @@ def test_within_epochs_and_validations_of_other_configurations(flow, tmp_path, o
     assert differing(result(tmp_path / "whole"), result(tmp_path / "cut")) == []
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "train"])
+@pytest.mark.parametrize("stage", [pytest.param("pretrain", marks=pytest.mark.slow), "train"])
 def test_with_checkpoints_inside_of_an_epoch_a_kill_costs_no_more_than_that(flow, finished, tmp_path, stage):
     class KilledError(Exception):
         """Stands for the end of the process."""
