@@ -8,12 +8,16 @@ from mlflow import MlflowClient
 from medmd.handlers import MLflowRun
 from medmd.utils import read_json, write_json
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*noload.*loader strategy:DeprecationWarning")
+
 
 @pytest.fixture
-def begin(tmp_path, monkeypatch):
+def begin(tmp_path, monkeypatch, empty_store):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def start():
+        if not (tmp_path / "mlruns.db").exists():
+            (tmp_path / "mlruns.db").write_bytes(empty_store)
         run = MLflowRun(folder=tmp_path)
         run.start(parameters={"seed": 0}, tags={})
         return run
