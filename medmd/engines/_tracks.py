@@ -91,9 +91,10 @@ class ModalityTracks:
             MedmdError: a dictionary of factories lacks a modality.
         """
         tracks = []
-        for name in modalities:
+        projectors = _from_the_seed(lambda: [projector(network.encoders[name].out_features) for name in modalities])
+        for name, drawn in zip(modalities, projectors, strict=True):
             encoder, head = network.encoders[name], network.unimodal_heads[name]
-            own = projector(encoder.out_features).to(device)
+            own = drawn.to(device)
             parameters = [p for module in (encoder, head, own) for p in module.parameters()]
             used = _for(optimizer, name, "optimizer")(parameters)
             schedule = _for(scheduler, name, "scheduler")
@@ -129,6 +130,17 @@ class ModalityTracks:
         """Put back what `state_dict` gave."""
         for track in self:
             track.load_state_dict(state[track.name])
+
+
+def _from_the_seed(build: Callable[[], list[nn.Module]]) -> list[nn.Module]:
+    """Build with PyTorch's generator as it was when it was seeded; it is left as it is now.
+
+    MONAI's loaders set the generator back to its seed when they have no workers, and do not when they have some: drawn
+    from the generator as it stands, first weights would depend on the number of workers.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(torch.initial_seed())
+        return build()
 
 
 def _for(factory: Any, name: str, key: str) -> Any:

@@ -3,6 +3,7 @@ import io
 import pytest
 import torch
 
+from medmd.engines import ModalityTracks
 from medmd.losses import AdaptiveMarginSupConLoss
 from medmd.utils import MedmdError
 
@@ -81,3 +82,27 @@ def test_states_go_through_a_file_without_code_and_come_back(tiny, scheduler):
         assert all(map(torch.equal, *moments))
         if scheduler is not None:
             assert a.scheduler.state_dict() == b.scheduler.state_dict()
+
+
+def test_first_weights_depend_on_the_seed_alone_and_not_on_what_was_drawn_before(tiny):
+    network = tiny.network()
+
+    def projectors(seed, draws):
+        # As after loaders of MONAI's, which set the generator back unless they have workers.
+        torch.manual_seed(seed)
+        torch.rand(draws)
+        state = torch.get_rng_state()
+        tracks = ModalityTracks.build(
+            network=network,
+            modalities=["oct", "fundus"],
+            projector=lambda features: torch.nn.Linear(features, 4),
+            contrastive_loss=AdaptiveMarginSupConLoss(warmup_iterations=0),
+            optimizer=torch.optim.SGD,
+            scheduler=None,
+            device=torch.device("cpu"),
+        )
+        assert torch.equal(torch.get_rng_state(), state)
+        return torch.cat([value.flatten() for track in tracks for value in track.projector.parameters()])
+
+    assert torch.equal(projectors(3, 0), projectors(3, 7))
+    assert not torch.equal(projectors(3, 0), projectors(4, 0))
