@@ -17,7 +17,7 @@ _READING = 12
 # Backward passes and convolutions hold copies of activations for a moment.
 _WORKSPACE = 0.5
 # A process that loads shares the pages of its parent and needs some of its own.
-_WORKER = 60 << 20
+_WORKER = 25 << 20
 _PREFETCH = 2
 # The loaders of training and of validation live at the same time.
 _LOADERS = 2
