@@ -61,7 +61,7 @@ def eyes(phantom, tmp_path):
     return folder, case["case_id"], folder / case["inputs"]["oct"]
 
 
-@pytest.mark.parametrize(("workers", "damage"), [(0, "vanished"), (2, "truncated")])
+@pytest.mark.parametrize(("workers", "damage"), [pytest.param(0, "vanished", marks=pytest.mark.slow), (2, "truncated")])
 def test_a_case_that_breaks_in_the_middle_of_an_epoch(flow, finished, eyes, tmp_path, workers, damage):
     folder, case, path = eyes
     content = path.read_bytes()
@@ -85,7 +85,7 @@ def test_a_case_that_breaks_in_the_middle_of_an_epoch(flow, finished, eyes, tmp_
     assert_same_end(tmp_path / "run", finished)
 
 
-@pytest.mark.parametrize("what", ["checkpoint-00000006.pt", "history.csv"])
+@pytest.mark.parametrize("what", ["checkpoint-00000006.pt", pytest.param("history.csv", marks=pytest.mark.slow)])
 def test_a_disk_that_fills_up(flow, finished, small_disk, what):
     disk = small_disk("40m")
     run, filler = disk / "run", disk / "filler"
