@@ -190,9 +190,9 @@ def test_a_finished_run_that_is_started_again_only_reports(flow, finished):
     [
         ({"batch_size": 4}, r"batch_size \(8 -> 4\)"),
         ({"network#encoders#oct#depth": 18}, r"network#encoders#oct#depth \(10 -> 18\)"),
-        ({"resume": "maybe"}, "resume must be"),
+        ({"resume": "maybe"}, "resume: no such way"),
         ({"train_epoch": 1}, "Did you mean train_epochs"),
-        ({"stages": ["fuse"]}, "stages: expected some of"),
+        ({"stages": ["fuse"]}, "stages: no such stages"),
     ],
 )
 def test_another_run_is_refused_and_nothing_is_touched(flow, finished, settings, named):

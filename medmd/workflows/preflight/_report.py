@@ -68,9 +68,11 @@ class PreflightReport:
         return not self.refusals
 
     def error_text(self) -> str:
-        """All refusals, a line each, after one that counts them."""
+        """The refusal; of several, a line each after one that counts them."""
         found = self.refusals
-        head = f"{len(found)} problem{'s' * (len(found) > 1)} before the start, nothing was written."
+        if len(found) == 1:
+            return str(found[0])
+        head = f"{len(found)} problems before the start, nothing was written."
         return "\n  ".join([head, *(str(problem) for problem in found)])
 
     def summary(self) -> str:

@@ -22,9 +22,10 @@ def test_only_refusals_stop():
     report = PreflightReport(problems=[problem("a", "warning"), problem("b")], facts={"cases": 3, "cache": 5 << 20})
     assert not report.ok
     assert [each.setting for each in report.warnings] == ["a"]
-    assert report.error_text().splitlines()[0] == "1 problem before the start, nothing was written."
-    assert "\n  b: w" in report.error_text()
-    assert "a: w" not in report.error_text()
+    assert report.error_text() == "b: w; found f, expected e. Do."
+    two = PreflightReport(problems=[problem("b"), problem("c")]).error_text().splitlines()
+    assert two[0] == "2 problems before the start, nothing was written."
+    assert [line[:6] for line in two[1:]] == ["  b: w", "  c: w"]
     assert report.summary() == "3 cases, cache 5 MiB"
     assert PreflightReport(problems=[problem("a", "warning")]).ok
 
