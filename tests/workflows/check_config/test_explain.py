@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from monai.bundle import ConfigParser
 
@@ -80,3 +82,19 @@ def test_a_fault_of_the_program_is_not_explained():
     with pytest.raises(SyntaxError) as wrong:
         compile("1 +", "x", "eval")
     assert explain(wrong.value) is None
+
+
+def fail_deep(text):
+    return json.loads(text)
+
+
+def test_an_error_from_far_below_a_component_is_left_to_its_traceback():
+    parser = ConfigParser({"x": {"_target_": "$@f", "text": "{"}, "f": "$given"}, globals={"given": fail_deep})
+    with pytest.raises(RuntimeError) as caught:
+        parser.get_parsed_content("x")
+    assert explain(caught.value) is None
+    parser = ConfigParser({"x": {"_target_": "$@f"}, "f": "$given"}, globals={"given": lambda: {}["k"]})
+    with pytest.raises(RuntimeError) as caught:
+        parser.get_parsed_content("x")
+    assert explain(caught.value) is None
+    assert "takes no argument 'q'" in told({"x": {"_target_": "monai.transforms.Identity", "q": 1}})

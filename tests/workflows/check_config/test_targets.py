@@ -1,3 +1,4 @@
+import contextlib
 import sys
 
 import monai
@@ -48,3 +49,15 @@ def test_nothing_else_is_imported(target):
 def test_no_program_is_started(target):
     assert locate(target) is None
     assert "torch.utils.bottleneck.__main__" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["__main__", "1x", "a b", "", "."])
+def test_strange_names_are_not_there(name):
+    with contextlib.suppress(NotLocatedError):
+        assert locate(name) is None
+
+
+def test_a_library_that_cannot_be_imported_is_not_there(monkeypatch):
+    monkeypatch.setattr("pydoc.locate", lambda path: 1 / 0)
+    with pytest.raises(NotLocatedError, match="no package 'torch'"):
+        locate("torch.optim.OnlyHere")
