@@ -1,4 +1,4 @@
-"""A network on its device, its weights in the order in memory in which that device computes fastest."""
+"""A network on its device, its weights in the order in memory that suits that device."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def place_network(network: M, device: str | torch.device) -> M:
     """Move a network to a device; on a CPU its convolutions keep the channels last in memory.
 
     Shapes, names and values of the weights stay as they are. Only their order in memory changes, and with it that of
-    the activations, which spares a CPU from reordering them around each convolution and normalisation. Results may
-    differ from those of the other order in their last bits. On other devices the order stays: a GPU gains by this one
+    the activations. That saves a CPU time in small 2-D networks; with the default bundle's no gain was seen on two threads.
+    Results may differ from those of the other order in their last bits. On other devices the order stays: a GPU gains by this one
     in low precision only.
 
     Args:
