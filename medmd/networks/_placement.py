@@ -16,9 +16,8 @@ def place_network(network: M, device: str | torch.device) -> M:
     """Move a network to a device; on a CPU its convolutions keep the channels last in memory.
 
     Shapes, names and values of the weights stay as they are. Only their order in memory changes, and with it that of
-    the activations. That saves a CPU time in small 2-D networks; with the default bundle's no gain was seen on two threads.
-    Results may differ from those of the other order in their last bits. On other devices the order stays: a GPU gains by this one
-    in low precision only.
+    the activations. That saves a CPU time in small 2-D networks; with the default bundle's no gain was seen on two
+    threads. Results may differ from those of the other order in their last bits. On other devices the order stays.
 
     Args:
         network: changed in place.
