@@ -206,7 +206,8 @@ class Session:
             path = Path(folder) / CONFIG_FILE
             write_json(path, scrub({name: value for name, value in self._config.items() if name != "_meta_"}))
             self.tracker.log_file(path)
-        if self._earlier is not None:
+        if self._earlier is not None and not any(change.stage == "pretrain" for change in self._longer):
+            # After a longer pretraining another MLflow run begins; the one before holds its own results.
             self.tracker.log_file(self._earlier, self._earlier.relative_to(self.folder).as_posix())
         if self._longer and self.tracker.run_id is not None:
             # A parameter of MLflow is written once; a tag may be overwritten.

@@ -259,34 +259,28 @@ def test_left_over_temporary_files_are_removed_at_the_next_start(make, tmp_path)
     assert not left.exists()
 
 
-def test_more_epochs_are_tracked(make):
-    plan = CONFIG | {
-        "pretrain_epochs": 3,
-        "train_epochs": 2,
-        "uses": [*CONFIG["uses"], "@train_epochs", "@pretrain_epochs"],
-    }
+@pytest.mark.parametrize("stage", ["pretrain", "train"])
+def test_more_epochs_are_tracked(make, stage):
+    lengths = {"pretrain_epochs": 3, "train_epochs": 2}
+    plan = CONFIG | lengths | {"uses": [*CONFIG["uses"], *(f"@{name}" for name in lengths)]}
     session = make(config=plan)
     session.open()
     _, calls = steps(*ALL)
     session.run(**calls)
     (session.folder / "predictions.csv").write_text("first")
-    tags = {}
-
-    def set_tag(run, name, value):
-        tags[run, name] = value
-
-    longer = make(config=plan | {"train_epochs": 5})
+    tags, logged = {}, []
+    longer = make(config=plan | {f"{stage}_epochs": 5})
     longer.open()
     longer.tracker.run_id = "r1"
-    longer.tracker.client = SimpleNamespace(set_tag=set_tag)
+    longer.tracker.client = SimpleNamespace(set_tag=lambda run, name, value: tags.update({(run, name): value}))
     longer.tracker.speaking = nullcontext
-    logged = []
     longer.tracker.log_file = lambda path, folder=None: logged.append((path.name, folder))
     seen, calls = steps(*ALL)
     longer.run(**calls)
+
     assert seen == list(ALL)
-    assert tags == {("r1", "train_epochs"): "5"}
-    assert ("pretrain-3-train-2", "earlier/pretrain-3-train-2") in logged
+    assert tags == {("r1", f"{stage}_epochs"): "5"}
+    assert (("pretrain-3-train-2", "earlier/pretrain-3-train-2") in logged) == (stage == "train")
 
 
 def test_a_failure_to_open_the_tracking_store_is_a_failed_run_too(make):
