@@ -78,7 +78,7 @@ def _compare_folders(expected: Path, found: Path, result: Comparison) -> None:
 def _files(folder: Path) -> dict[str, Path]:
     """By relative name; the artifacts of the one MLflow run under a name without its id."""
     found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    own = str(read_json(folder / "mlflow_run.json")["run_id"]) if "mlflow_run.json" in found else "none"
+    own = str(read_json(folder / "mlflow_run.json").get("run_id")) if "mlflow_run.json" in found else "none"
     return {name.replace(own, "<run id>"): path for name, path in found.items() if name not in _STORE}
 
 
@@ -152,6 +152,9 @@ def is_same(first: Any, second: Any) -> bool:
 
 
 def _compare_stores(expected: Path, found: Path, result: Comparison) -> None:
+    if "run_id" not in read_json(found / "mlflow_run.json"):
+        result.differences.append("MLflow: mlflow_run.json names no run")
+        return
     ours, theirs = read_store(expected), read_store(found)
     result.points = sum(len(points) for points in theirs.points.values())
     result.repeated = theirs.repeated

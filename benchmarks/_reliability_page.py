@@ -125,16 +125,18 @@ def _kind(name: str) -> str:
     return "damaged checkpoints" if last.endswith(".damaged") else "surplus checkpoints"
 
 
-def _reached(trials: Iterable[Part]) -> list[str]:
+def _reached(trials: Sequence[Part]) -> list[str]:
     kills = [kill for trial in trials for kill in trial["kills"] if not kill["place"]]
     counts = Counter(kill["reached"].split(",")[0] for kill in kills)
     early = sum(kill["processor"] < 1 for kill in kills)
     plain = sum(len(trial["kills"]) for trial in trials if trial["plain"])
+    spared = sum(not trial["kills"] for trial in trials)
     where = ", ".join(f"{name} {count}" for name, count in counts.most_common())
     return [
         f"The {len(kills)} random moments met runs: {where}. {early} struck in the first second of the processor. "
         f"{plain} struck a plain `python -m monai.bundle run`; the others a copy of a process that had imported "
-        "everything, which saves the imports of each start and nothing else."
+        "everything, which saves the imports of each start and nothing else. "
+        f"{spared} runs ended before their moments came."
     ]
 
 

@@ -125,7 +125,11 @@ class MLflowRun:
             with self.speaking():
                 known = self.known_run()
                 experiment = self.experiment_id()
-                self.run_id = known if known is not None and self._reopen(known) else self._create(experiment, tags)
+                if known is not None and self._reopen(known):
+                    self.run_id = known
+                    self._remember(known)
+                else:
+                    self.run_id = self._create(experiment, tags)
                 self._begin_to_send(self.run_id)
                 self._open = until_closed.pop_all()
                 self._send_what_waits(parameters)
@@ -243,6 +247,13 @@ class MLflowRun:
         run = self.client.create_run(experiment, run_name=self.name, tags=tags, start_time=_now())
         write_json(self.folder / _MEMORY, {"run_id": run.info.run_id, **memory})
         return str(run.info.run_id)
+
+    def _remember(self, run_id: str) -> None:
+        """Keep the id of a run that was found by its start, as if its id had been kept when it was made."""
+        path = self.folder / _MEMORY
+        memory = read_json(path)
+        if "run_id" not in memory:
+            write_json(path, {"run_id": run_id, **memory})
 
     def _run_begun_with(self, start: str) -> str | None:
         found = self.client.search_runs([self.experiment_id()], f"tags.`{_START_TAG}` = '{start}'", max_results=1)

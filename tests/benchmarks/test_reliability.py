@@ -186,6 +186,12 @@ def test_every_difference_of_the_stores_is_seen(tracked, copied):
         assert any(told in line for line in lines), told
 
 
+def test_a_run_whose_id_is_lost_is_seen(tracked, copied):
+    folder, *_ = copied
+    (folder / "mlflow_run.json").write_text('{"start": "x", "store": "folder", "experiment": "remd"}')
+    assert "MLflow: mlflow_run.json names no run" in comparing.compare_runs(tracked, folder).differences
+
+
 def test_a_number_that_the_store_lacks_is_seen(tracked, copied):
     folder, *_ = copied
     with (folder / "history.csv").open("a") as file:

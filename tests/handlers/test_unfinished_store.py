@@ -56,6 +56,7 @@ def test_a_run_whose_id_was_not_kept_is_found_again(tmp_path, begin):
     second = begin()
     second.finish("FINISHED")
     assert [(run.info.run_id, run.info.status) for run in runs(tmp_path)] == [(first.run_id, "FINISHED")]
+    assert read_json(tmp_path / "mlflow_run.json") == memory
 
 
 def test_a_run_that_was_announced_but_not_made_is_made(tmp_path, begin):
