@@ -20,6 +20,8 @@ from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
 from monai.data import DataLoader, list_data_collate
 from monai.utils import set_determinism
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from medmd.data import SeededSampler
 from medmd.engines import FusionTrainer, PrepareModalities
@@ -31,6 +33,7 @@ _SEED = 0
 _BATCH = 8
 _LOGS = ("loss", "gamma", "cosine")
 _TINY = 1e-300
+_RELUS = (functional.relu, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_)
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,15 @@ LANES = {
 
 @dataclass
 class Course:
-    """What one lane went through; lists have an entry a recorded step, `logs` one a step."""
+    """What one lane went through; lists have an entry a recorded step, `logs` and `signs` one a step.
+
+    `signs` holds a bit for each input of a ReLU in all forward passes of the step: whether it was above 0.
+    """
 
     steps: list[int] = field(default_factory=list)
     weights: list[np.ndarray] = field(default_factory=list)
     predictions: list[np.ndarray] = field(default_factory=list)
+    signs: list[np.ndarray] = field(default_factory=list)
     logs: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _LOGS})
 
 
@@ -113,6 +120,7 @@ def compare(first: Course, second: Course) -> dict[str, Any]:
     return {
         "steps": first.steps,
         **{name: [abs(a - b) for a, b in zip(first.logs[name], second.logs[name], strict=True)] for name in _LOGS},
+        "signs": [int(np.bitwise_count(a ^ b).sum()) for a, b in zip(first.signs, second.signs, strict=True)],
         "weights_relative": [a / float(np.linalg.norm(w)) for a, w in zip(apart, first.weights, strict=True)],
         "weights_of_way": [a / max(m, _TINY) if m else 0.0 for a, m in zip(apart, moved, strict=True)],
         "predictions_rms_db": [float(np.sqrt(np.mean(each**2))) for each in errors],
@@ -160,7 +168,7 @@ class _Setting:
             train_handlers=[SeedIterations(seed=_SEED, stage="train", sampler=sampler, batch_size=_BATCH)],
             to_kwargs={"dtype": lane.dtype},
         )
-        course = Course()
+        course, relu = Course(), _Signs()
 
         def look(step: int) -> None:
             course.steps.append(step)
@@ -171,13 +179,14 @@ class _Setting:
         def after(engine: Engine) -> None:
             for name in _LOGS:
                 course.logs[name].append(float(trainer.logs[name]))
+            course.signs.append(relu.take())
             if engine.state.iteration % every == 0:
                 look(engine.state.iteration)
             if engine.state.iteration >= self.steps:
                 engine.terminate()
 
         trainer.add_event_handler(Events.ITERATION_COMPLETED, after)
-        with _threads(lane.threads):
+        with _threads(lane.threads), relu:
             look(0)
             trainer.run()
         return course
@@ -189,6 +198,24 @@ class _Setting:
         found = network(inputs, self.held_out.present).fusion.double().numpy()
         network.train()
         return found
+
+
+class _Signs(TorchFunctionMode):
+    """Looks at every ReLU that is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: list[np.ndarray] = []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in _RELUS:
+            self._found.append((args[0].detach() > 0).flatten().numpy())
+        return function(*args, **(kwargs or {}))
+
+    def take(self) -> np.ndarray:
+        """Packed bits since the last call."""
+        found, self._found = self._found, []
+        return np.packbits(np.concatenate(found))
 
 
 @torch.no_grad()

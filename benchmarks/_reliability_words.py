@@ -39,8 +39,23 @@ def drift_words(drift: Mapping[str, Any]) -> list[str]:
         f"After {drift['steps']} steps float32 and float64 predict {ends['float64']:.1e} dB apart (root mean square; "
         f"at most {largest:.1e} dB, {_beside_retest(largest)}). From plain float32 also end apart: {others}. So "
         f"{cause}. The mean absolute error on the held-out eyes is {min(errors):.3f} to {max(errors):.3f} dB over all "
-        f"lanes, {lanes['float32']['mae_db']:.3f} in float32 and {lanes['float64']['mae_db']:.3f} in float64."
+        f"lanes, {lanes['float32']['mae_db']:.3f} in float32 and {lanes['float64']['mae_db']:.3f} in float64.",
+        "",
+        *[_kink(lanes[name]["title"], pair) for name, pair in drift["pairs"].items()],
     ]
+
+
+def _kink(title: str, pair: Mapping[str, Any]) -> str:
+    """When the first ReLU fell on the other side, and what that does to the losses."""
+    steps = [step for step, count in enumerate(pair["signs"], start=1) if count]
+    if not steps:
+        return f"- {title}: no ReLU falls on the other side of 0; the losses differ by at most {max(pair['loss']):.1e}."
+    before, after = pair["loss"][: steps[0] - 1], pair["loss"][steps[0] - 1 :]
+    return (
+        f"- {title}: at step {steps[0]} the first ReLU falls on the other side of 0 ({pair['signs'][steps[0] - 1]} in "
+        f"its forward passes). Before it the losses differ by at most {max(before, default=0.0):.1e}, from it on by up "
+        f"to {max(after):.1e}."
+    )
 
 
 def _beside_retest(difference: float) -> str:

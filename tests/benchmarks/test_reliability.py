@@ -324,7 +324,8 @@ def test_drift_begins_at_nothing_and_stays_small(measured):
 
 def test_drift_as_a_picture_and_in_words(measured):
     assert figure.draw_drift(measured).startswith(b"\x89PNG")
-    (sentence,) = words.drift_words(measured)
+    sentence, _, *kinks = words.drift_words(measured)
+    assert [line.partition(":")[0] for line in kinks] == ["- float64", f"- {drift.LANES['nudged'].title}"]
     assert f"{measured['pairs']['float64']['predictions_rms_db'][-1]:.1e} dB apart" in sentence
 
 
@@ -333,9 +334,16 @@ def test_a_course_against_itself_has_no_distance():
         steps=[0, 1],
         weights=[np.ones(3), np.full(3, 2.0)],
         predictions=[np.zeros(2), np.ones(2)],
+        signs=[np.array([0b1100], dtype=np.uint8)],
         logs={"loss": [1.0], "gamma": [1.5], "cosine": [0.0]},
     )
-    other = drift.Course(course.steps, [np.ones(3), np.full(3, 2.5)], [np.zeros(2), np.array([1.0, 4.0])], course.logs)
+    other = drift.Course(
+        course.steps,
+        [np.ones(3), np.full(3, 2.5)],
+        [np.zeros(2), np.array([1.0, 4.0])],
+        [np.array([0b1011], dtype=np.uint8)],
+        course.logs,
+    )
     same = drift.compare(course, course)
     assert all(set(map(float, values)) == {0.0} for name, values in same.items() if name != "steps")
     apart = drift.compare(course, other)
@@ -343,6 +351,25 @@ def test_a_course_against_itself_has_no_distance():
     np.testing.assert_allclose(apart["weights_of_way"], [0, 0.5])
     np.testing.assert_allclose(apart["predictions_rms_db"], [0, np.sqrt(4.5)])
     np.testing.assert_allclose(apart["predictions_largest_db"], [0, 3])
+    assert apart["signs"] == [3]
+
+
+def test_the_first_relu_on_the_other_side_is_told():
+    pair = {"loss": [1e-6, 2e-6, 3e-3, 1e-3], "signs": [0, 0, 4, 9]}
+    line = words._kink("float64", pair)
+    assert "at step 3 the first ReLU" in line
+    assert "(4 in its" in line
+    assert "at most 2.0e-06, from it on by up to 3.0e-03" in line
+    assert "no ReLU" in words._kink("float64", {"loss": [1e-6], "signs": [0]})
+
+
+def test_every_relu_is_looked_at():
+    signs = drift._Signs()
+    with signs:
+        values = torch.tensor([1.0, -1.0, 2.0, 0.0, 1.0, 1.0, -3.0, -4.0])
+        for function in (torch.relu, torch.nn.functional.relu, torch.nn.ReLU(inplace=True)):
+            function(values.clone())
+    assert signs.take().tolist() == [0b10101100] * 3
 
 
 def test_distances_of_leaves():
