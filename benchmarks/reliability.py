@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         bench = Bench(server=server, source=source, work=work, epochs=options.epochs)
         for part in options.parts:
             found[part] = {
-                "command": " ".join(["python -m benchmarks.reliability", *options.arguments]),
+                "command": " ".join(["python -m benchmarks.reliability", *_without_places(options.arguments)]),
                 "environment": {**_environment(), **read_json(source / "complete.json")},
                 **_measure(part, bench, options),
             }
@@ -87,6 +87,13 @@ def _measure(part: str, bench: Bench, options: argparse.Namespace) -> dict[str, 
         "excluded": EXCLUDED,
         "trials": results,
     }
+
+
+def _without_places(arguments: list[str]) -> list[str]:
+    """The words of the command with a name in the place of a folder, as a reader would write it."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    named = [{"--work": "WORK", "--out": "OUT"}.get(before, word) for before, word in pairs]
+    return [f'"{word}"' if " " in word else word for word in named]
 
 
 def _claim(work: Path, identity: dict[str, Any]) -> None:
