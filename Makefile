@@ -46,7 +46,7 @@ docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html;
 # torch itself pins the exact CUDA packages that it needs, and a build for the CPU needs none.
 constraints:  ## resolve all pins anew for every supported Python (needs uv)
 	cp constraints.txt .constraints.tmp
-	$(UV) pip compile setup.cfg --universal --python-version 3.10 --extra test --extra docs --extra dev \
+	$(UV) pip compile setup.cfg --universal --python-version 3.10 --extra test --extra docs --extra dev --extra dicom --extra cluster \
 	  --no-annotate --custom-compile-command "make constraints" --quiet --output-file .constraints.tmp > /dev/null
 	grep -vE '^(nvidia-|cuda-|triton)' .constraints.tmp > constraints.txt
 	rm .constraints.tmp
