@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["oct", "fundus", "vf"]
 
@@ -72,3 +72,24 @@ class Examination:
     def name(self) -> str:
         """Unique within an export, and free of anything identifying."""
         return f"{self.pointer}-{self.key}" if self.key else self.pointer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """What reading one file gave.
+
+    Args:
+        pointer: of the file.
+        digest: keyed digest of its bytes; empty when they could not be read.
+        reason: why nothing of it can be used, or None.
+        detail: what was found and expected, in words of the program.
+        fix: what can be done about it.
+        examinations: facts as JSON values, named as in `Examination`; patient, laterality and day may be None here.
+    """
+
+    pointer: str
+    digest: str = ""
+    reason: str | None = None
+    detail: str = ""
+    fix: str = ""
+    examinations: tuple[dict[str, Any], ...] = ()
