@@ -92,31 +92,37 @@ def _goes_on(folder: Path, config: dict[str, Any], digest: str, resume: str | bo
         raise MedmdError(msg)
     if resume is False:
         return False
-    _require_same(folder, config, digest)
-    return True
+    changes = _changes(folder, config, digest)
+    if changes and (resume is True or not _holds_only(folder, LOCK_FILE, RUN_FILE, CONFIG_FILE)):
+        msg = (
+            f"output_dir: {folder} holds a run that differs in {'; '.join(changes)}. "
+            "Choose another --output_dir, or start anew with --resume False (the old run is moved aside, not deleted)."
+        )
+        raise MedmdError(msg)
+    # A start that ended before anything was computed, mostly over a wrong setting, makes room for the corrected one.
+    return not changes
 
 
 def is_empty(folder: Path) -> bool:
     """Whether nothing is there, a lock and the beginnings of a first file of a start that was killed aside."""
-    return not folder.exists() or all(
-        path.name == LOCK_FILE or path.name.startswith(".tmp-") for path in folder.iterdir()
-    )
+    return _holds_only(folder, LOCK_FILE)
 
 
-def _require_same(folder: Path, config: dict[str, Any], digest: str) -> None:
+def _holds_only(folder: Path, *names: str) -> bool:
+    return not folder.exists() or all(path.name in names or path.name.startswith(".tmp-") for path in folder.iterdir())
+
+
+def _changes(folder: Path, config: dict[str, Any], digest: str) -> list[str]:
+    """In what the run of the folder differs from the one that is asked for; empty when it is the same."""
     known = read_json(folder / RUN_FILE)
     if known.get("fingerprint") == fingerprint(config, digest):
-        return
+        return []
     # Absent when the run was killed while its folder was made.
     path = folder / CONFIG_FILE
     changes = differences(_settings(read_json(path)), _settings(config)) if path.is_file() else []
     if known.get("datalist_sha256") != digest:
         changes.append("the datalist's content")
-    msg = (
-        f"output_dir: {folder} holds a run that differs in {'; '.join(changes) or 'its settings'}. "
-        "Choose another --output_dir, or start anew with --resume False (the old run is moved aside, not deleted)."
-    )
-    raise MedmdError(msg)
+    return changes or ["its settings"]
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:

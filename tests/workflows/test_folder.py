@@ -112,3 +112,25 @@ def test_the_fingerprint_sees_settings_and_data():
     assert same == fingerprint(dict(reversed(CONFIG.items())), "d1")
     assert same != fingerprint(CONFIG, "d2")
     assert same != fingerprint(CONFIG | {"batch_size": 8}, "d1")
+
+
+@pytest.mark.parametrize("left", [["config.json"], [], [".lock", "config.json", ".tmp-x"]])
+def test_a_start_that_computed_nothing_makes_room_for_another_configuration(tmp_path, left):
+    write_run_file(tmp_path, {"fingerprint": fingerprint(CONFIG, "d1"), "datalist_sha256": "d1"}, CONFIG)
+    for name in {"config.json", *left}:
+        (tmp_path / name).unlink() if name not in left else (tmp_path / name).touch()
+    if "config.json" in left:
+        write_run_file(tmp_path, {"fingerprint": fingerprint(CONFIG, "d1"), "datalist_sha256": "d1"}, CONFIG)
+    corrected = {**CONFIG, "seed": 1}
+    with pytest.raises(MedmdError, match="holds a run that differs"):
+        open_folder(tmp_path, corrected, "d1", True)
+    assert open_folder(tmp_path, CONFIG, "d1", "auto") is True
+    assert open_folder(tmp_path, corrected, "d1", "auto") is False
+
+
+@pytest.mark.parametrize("computed", ["history.csv", "checkpoints", "mlflow.db"])
+def test_anything_computed_is_kept(tmp_path, computed):
+    write_run_file(tmp_path, {"fingerprint": fingerprint(CONFIG, "d1"), "datalist_sha256": "d1"}, CONFIG)
+    (tmp_path / computed).mkdir()
+    with pytest.raises(MedmdError, match="holds a run that differs"):
+        open_folder(tmp_path, {**CONFIG, "seed": 1}, "d1", "auto")
