@@ -12,7 +12,11 @@ from medmd.io._refusal import RefusedError
 from medmd.io._source import Source, head
 
 # In this order the readers are asked: strict signatures first.
-FORMATS: tuple[str, ...] = ()
+FORMATS: tuple[str, ...] = (
+    "heidelberg_vol",
+    "heidelberg_e2e",
+    "topcon",
+)
 
 # What libraries raise over damaged files. Their texts may repeat what the file holds.
 _DAMAGE = (
