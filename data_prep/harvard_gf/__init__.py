@@ -1,0 +1,22 @@
+"""Harvard-GF: OCT volumes and RNFL thickness maps of 3,300 patients, with the MD of the visual field, as released.
+
+`python -m data_prep.harvard_gf --help` is the way to use it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_prep._harvard._convert import Options
+from data_prep._harvard._convert import convert as _convert
+from data_prep._report import ConversionReport
+from data_prep.harvard_gf._release import RELEASE
+
+__all__ = ["RELEASE", "Options", "convert"]
+
+
+def convert(
+    source: str | Path, out: str | Path, *, options: Options | None = None, workers: int = 1
+) -> ConversionReport:
+    """Convert the Harvard-GF release to a datalist: see `data_prep._harvard._convert.convert`."""
+    return _convert(source, out, RELEASE, options=options, workers=workers)
