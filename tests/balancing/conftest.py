@@ -87,8 +87,11 @@ class ToyModel(nn.Module):
     def head_parameters(self):
         return [*self.heads.parameters(), *self.fusion_head.parameters()]
 
-    def closure(self, seed=0, batch=8, absent=(), opposed=True, fusion=True):
-        """Targets of the unimodal heads differ from the fused one when `opposed`, so that conflicts occur."""
+    def closure(self, seed=0, batch=8, absent=(), opposed=True, fusion=True, tail=0.0):
+        """Targets of the unimodal heads differ from the fused one when `opposed`, so that conflicts occur.
+
+        Rows whose target is below `tail` are the tail.
+        """
         generator = torch.Generator().manual_seed(seed)
         dtype = self.unused.dtype
         inputs = {
@@ -101,12 +104,15 @@ class ToyModel(nn.Module):
             self.calls += 1
             features = {name: self.encoders[name](x) for name, x in inputs.items()}
             fused = self.fusion_head(torch.cat(list(features.values()), dim=1)).flatten()
+            contributions = (fused - target).square() / batch if fusion else torch.zeros_like(target)
             single, scores = {}, {}
             for name, feature in features.items():
                 error = self.heads[name](feature).flatten() - other
                 single[name] = error.new_zeros(()) if name in absent else error.square().mean()
+                contributions = contributions if name in absent else contributions + error.square() / batch
                 scores[name] = error.new_full((), torch.nan) if name in absent else error.detach().abs().mean()
-            return Losses((fused - target).square().mean() if fusion else None, single, scores)
+            loss = (fused - target).square().mean() if fusion else None
+            return Losses(loss, single, scores, per_sample=contributions, tail=target < tail)
 
         return run
 

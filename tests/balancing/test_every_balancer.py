@@ -6,13 +6,40 @@ import io
 import pytest
 import torch
 
-from medmd.balancing import OGMGE, SGM, JointLoss, Losses, MMPareto, UniformSum
+from medmd.balancing import (
+    ASAM,
+    MGDA,
+    OGMGE,
+    SAM,
+    SGM,
+    SSESAM,
+    CAGrad,
+    ImbSAM,
+    JointLoss,
+    Losses,
+    MMPareto,
+    NashMTL,
+    PCGrad,
+    UniformSum,
+)
 
 MAKERS = {
     "joint": JointLoss,
     "uniform": UniformSum,
     "ogm_ge": OGMGE,
+    "ogm": lambda: OGMGE(noise=False),
     "mmpareto": MMPareto,
+    "sam": SAM,
+    "asam": ASAM,
+    "imb_sam": ImbSAM,
+    "sse_sam": SSESAM,
+    "sse_sam_switches": lambda: SSESAM(switch_after=2),
+    "pcgrad": PCGrad,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "cagrad_plain": lambda: CAGrad(c=0.9, rescale=False, scale="mean"),
+    "nash_mtl": NashMTL,
+    "nash_mtl_long": lambda: NashMTL(max_norm=None),
     **{
         f"sgm_{kind}": (lambda kind=kind: SGM(sharpness=kind, window_warmup=0))
         for kind in ("paper", "grad_norm", "curvature", "curvature_1p", "sam_max")
@@ -25,7 +52,9 @@ MAKERS = {
 }
 every = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 tasks = pytest.mark.parametrize(
-    "make", [m for n, m in MAKERS.items() if n != "ogm_ge"], ids=[n for n in MAKERS if n != "ogm_ge"]
+    "make",
+    [m for n, m in MAKERS.items() if not n.startswith("ogm")],
+    ids=[n for n in MAKERS if not n.startswith("ogm")],
 )
 
 
@@ -92,7 +121,9 @@ def test_absent_modality(toy, make):
 def test_no_loss_has_a_graph(toy, make):
     model = toy()
     zero = torch.zeros((), dtype=torch.float64)
-    losses = Losses(zero, {"oct": zero, "fundus": zero}, {"oct": zero, "fundus": zero})
+    names = ("oct", "fundus")
+    rows = {"per_sample": torch.zeros(3, dtype=torch.float64), "tail": torch.tensor([True, False, False])}
+    losses = Losses(zero, dict.fromkeys(names, zero), dict.fromkeys(names, zero), **rows)
     make().backward(model, lambda: losses)
     assert all((p.grad == 0).all() for p in model.parameters() if p.requires_grad)
 
@@ -116,7 +147,13 @@ def test_micro_batches_add_up(toy, make):
     def half(closure):
         def run():
             losses = closure()
-            return Losses(losses.fusion / 2, {k: v / 2 for k, v in losses.unimodal.items()}, losses.scores)
+            return Losses(
+                losses.fusion / 2,
+                {k: v / 2 for k, v in losses.unimodal.items()},
+                losses.scores,
+                per_sample=losses.per_sample / 2,
+                tail=losses.tail,
+            )
 
         return run
 
