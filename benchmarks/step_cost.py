@@ -23,7 +23,22 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from medmd.balancing import OGMGE, SGM, Balancer, JointLoss, Losses, MMPareto, UniformSum
+from medmd.balancing import (
+    MGDA,
+    OGMGE,
+    SAM,
+    SGM,
+    SSESAM,
+    Balancer,
+    CAGrad,
+    ImbSAM,
+    JointLoss,
+    Losses,
+    MMPareto,
+    NashMTL,
+    PCGrad,
+    UniformSum,
+)
 from medmd.networks import MultimodalRegressor, ResNetEncoder, SliceChannelEncoder
 from medmd.utils import write_atomic, write_json
 
@@ -39,6 +54,13 @@ LIMITS = {
     "uniform": 1.0,
     "ogm_ge": 1.0,
     "mmpareto": 1.6,
+    "pcgrad": 1.6,
+    "mgda": 1.6,
+    "cagrad": 1.6,
+    "nash_mtl": 1.6,
+    "sam": 2.0,
+    "imb_sam": 2.67,
+    "sse_sam": 4.0,
     "sgm_grad_norm": 1.6,
     "sgm_sam_max": 2.1,
     "sgm_paper": 2.42,
@@ -53,6 +75,13 @@ def balancers() -> dict[str, Balancer | None]:
         "uniform": UniformSum(),
         "ogm_ge": OGMGE(),
         "mmpareto": MMPareto(),
+        "pcgrad": PCGrad(),
+        "mgda": MGDA(),
+        "cagrad": CAGrad(),
+        "nash_mtl": NashMTL(),
+        "sam": SAM(),
+        "imb_sam": ImbSAM(),
+        "sse_sam": SSESAM(),
         "sgm_grad_norm": SGM(sharpness="grad_norm"),
         "sgm_sam_max": SGM(sharpness="sam_max"),
         "sgm_paper": SGM(),
@@ -94,10 +123,13 @@ def losses_of(model: MultimodalRegressor, inputs: dict[str, Tensor], target: Ten
     """Mean squared errors of the three predictions of one forward pass."""
     predictions = model(inputs)
     errors = {name: prediction - target for name, prediction in predictions.unimodal.items()}
+    fusion = predictions.fusion - target
     return Losses(
-        (predictions.fusion - target).square().mean(),
+        fusion.square().mean(),
         {name: error.square().mean() for name, error in errors.items()},
         {name: error.detach().abs().mean() for name, error in errors.items()},
+        per_sample=torch.stack([error.square() for error in (fusion, *errors.values())]).sum(dim=0) / len(target),
+        tail=target < target.median(),
     )
 
 
