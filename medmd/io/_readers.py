@@ -13,6 +13,7 @@ from medmd.io._source import Source, head
 
 # In this order the readers are asked: strict signatures first.
 FORMATS: tuple[str, ...] = (
+    "dicom",
     "heidelberg_vol",
     "heidelberg_e2e",
     "topcon",
