@@ -16,7 +16,12 @@ FORMATS: tuple[str, ...] = (
     "dicom",
     "heidelberg_vol",
     "heidelberg_e2e",
+    "heidelberg_xml",
+    "hfa_xml",
     "topcon",
+    "volume_image",
+    "picture",
+    "zeiss_img",
 )
 
 # What libraries raise over damaged files. Their texts may repeat what the file holds.
