@@ -4,13 +4,33 @@ import pytest
 import torch
 from ignite.engine import Events
 
-from medmd.balancing import OGMGE, SGM, JointLoss, MMPareto, UniformSum
+from medmd.balancing import (
+    ASAM,
+    MGDA,
+    OGMGE,
+    SAM,
+    SGM,
+    SSESAM,
+    CAGrad,
+    ImbSAM,
+    JointLoss,
+    MMPareto,
+    NashMTL,
+    PCGrad,
+    UniformSum,
+)
 
 BALANCERS = {
     "joint": JointLoss,
     "uniform": UniformSum,
     "ogm-ge": OGMGE,
     "mmpareto": MMPareto,
+    "sam": SAM,
+    "asam": ASAM,
+    "pcgrad": PCGrad,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "nash": NashMTL,
     "sgm": lambda: SGM(window=4, window_warmup=2),
     "sgm on the update": lambda: SGM(window=4, window_warmup=1, apply="update", probe_every=2),
 }
@@ -36,6 +56,13 @@ def _compare(make, same, tmp_path, *, stop_at, **options):
 @pytest.mark.parametrize("name", BALANCERS)
 def test_stage_two_at_the_end_of_an_epoch(stage, same, tmp_path, name):
     _, first = _compare(stage, same, tmp_path, stop_at=5, balancer=BALANCERS[name])
+
+    assert first == 4
+
+
+@pytest.mark.parametrize("make", [ImbSAM, lambda: SSESAM(switch_after=6)], ids=["imb-sam", "sse-sam"])
+def test_stage_two_with_rare_cases_apart(stage, same, tmp_path, make):
+    _, first = _compare(stage, same, tmp_path, stop_at=5, balancer=make, tail_threshold=-8.0)
 
     assert first == 4
 
