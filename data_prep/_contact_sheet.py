@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +17,9 @@ _ROWS = 4
 
 
 class Shown(NamedTuple):
-    """A picture of the sheet: its file, and up to two lines below it."""
+    """A picture of the sheet: its file, or a file in memory, and up to two lines below it."""
 
-    path: Path
+    path: Path | BytesIO
     caption: str
 
 

@@ -85,6 +85,7 @@ class Scanned:
         detail: what was found and expected, in words of the program.
         fix: what can be done about it.
         examinations: facts as JSON values, named as in `Examination`; patient, laterality and day may be None here.
+        parts: pointers of the files that were read as parts of this one.
     """
 
     pointer: str
@@ -93,3 +94,4 @@ class Scanned:
     detail: str = ""
     fix: str = ""
     examinations: tuple[dict[str, Any], ...] = ()
+    parts: tuple[str, ...] = ()

@@ -1,0 +1,147 @@
+"""The conversion: an export and a site file in; images, datalist and report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_prep._output import MARKER, OutputFolder, check_apart
+from data_prep._parallel import check_workers
+from data_prep._split import split_cases
+from data_prep.hospital._cases import CONVERTER, make_case, make_header, target_of
+from data_prep.hospital._complete import Ledger
+from data_prep.hospital._index import INDEX, Index
+from data_prep.hospital._pairing import Pairing, pair
+from data_prep.hospital._pool import Pool, open_pool
+from data_prep.hospital._pseudonyms import Pseudonyms
+from data_prep.hospital._report import make_report
+from data_prep.hospital._report_page import write_report
+from data_prep.hospital._scan_export import scan_export
+from data_prep.hospital._site import SiteConfig, load_site
+from data_prep.hospital._take import find_files, take_all
+from data_prep.hospital._write_images import Images
+from medmd.utils import MedmdError, read_json
+
+if TYPE_CHECKING:
+    from data_prep._report import ConversionReport
+    from medmd.data import Datalist
+
+DATALIST = "datalist.json"
+
+
+def convert(
+    source: str | Path,
+    out: str | Path,
+    *,
+    config: str | Path,
+    key: bytes,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    verify: bool = False,
+) -> ConversionReport:
+    """Convert a hospital's export.
+
+    `out` receives `datalist.json`, `oct/*.nii.gz`, `fundus/*.png`, `report.json`, `report.html`, the flow figure and
+    contact sheets, and an index of what was read; the source is only read. A later call reads what is new or changed;
+    the bytes of all but the index do not depend on workers, scheduler or interruptions.
+
+    Args:
+        source: folder of the export.
+        out: a new or empty folder, or that of an earlier call with the same key.
+        config: the site file.
+        key: the secret of the pseudonyms, see `read_key`.
+        workers: processes; None for one a core.
+        scheduler: address of a Dask scheduler to work on instead of own processes.
+        verify: read every known file's bytes again instead of trusting its size and time.
+
+    Returns:
+        The report. When its `usable` is 0, no datalist is there.
+
+    Raises:
+        MedmdError: the call, the site file or its tables are wrong, or `out` is in use.
+    """
+    root = find_root(Path(source))
+    _check_apart(root, Path(out))
+    if workers is not None:
+        check_workers(workers)
+    site = load_site(Path(config), source=root)
+    pseudonyms = Pseudonyms(key)
+    check_key(Path(out), pseudonyms)
+    output = OutputFolder(out, converter=CONVERTER, arguments={"key": pseudonyms.digest})
+    index = Index(output.path / INDEX)
+    try:
+        export = find_files(root, site, pseudonyms)
+        with open_pool(workers=workers, scheduler=scheduler) as pool:
+            failed = scan_export(root, export.files, index, pool, pseudonyms, verify=verify)
+            ledger = take_all(export, index, failed, site, pseudonyms)
+            images = Images(output, export.places, pseudonyms)
+            pairing = _pair_and_write(ledger, site, images, pool)
+    finally:
+        index.close()
+    images.keep_only(pairing)
+    datalist = _write_datalist(pairing, images, site, pseudonyms, output)
+    report = make_report(ledger, pairing, site)
+    write_report(report, datalist, output)
+    output.finish()
+    return report
+
+
+def find_root(source: Path) -> Path:
+    """The export's folder without links in its path.
+
+    Raises:
+        MedmdError: there is no such folder.
+    """
+    if not source.is_dir():
+        msg = f"{source}: expected the folder of an export. Archives must be unpacked first."
+        raise MedmdError(msg)
+    return source.resolve()
+
+
+def _check_apart(root: Path, out: Path) -> None:
+    check_apart(root, out)
+    if root.is_relative_to(out.resolve()):
+        msg = f"{out}: the source lies in it. Name a folder that holds nothing else."
+        raise MedmdError(msg)
+
+
+def check_key(out: Path, pseudonyms: Pseudonyms) -> None:
+    """Check that an earlier conversion to `out` had the same key.
+
+    Raises:
+        MedmdError: it had another: the same patient would have two names.
+    """
+    marker = out / MARKER
+    found = read_json(marker) if marker.is_file() else None
+    if not isinstance(found, dict) or found.get("converter") != CONVERTER:
+        return
+    if found.get("arguments") != {"key": pseudonyms.digest}:
+        msg = f"{out}: was made with another key. Give that key, or name another folder."
+        raise MedmdError(msg)
+
+
+def _pair_and_write(ledger: Ledger, site: SiteConfig, images: Images, pool: Pool) -> Pairing:
+    while True:
+        pairing = pair(ledger.examinations, site)
+        faults = images.write(pairing, pool)
+        if not faults:
+            return pairing
+        # An image that cannot be read a second time is set aside, and its visual field looks for another.
+        for name, reason in faults.items():
+            ledger.refuse(name, reason)
+
+
+def _write_datalist(
+    pairing: Pairing, images: Images, site: SiteConfig, pseudonyms: Pseudonyms, output: OutputFolder
+) -> Datalist | None:
+    from medmd.data import Datalist, write_datalist
+
+    cases = [
+        make_case(found, pseudonyms.case(found.vf.name), images.entry, site.inputs.wanted) for found in pairing.pairs
+    ]
+    if not cases:
+        return None
+    datalist = Datalist(header=make_header(site), splits=split_cases(cases, site.split.options(), target_of(site)))
+    write_datalist(output.path / DATALIST, datalist)
+    output.record_written(DATALIST)
+    return datalist
