@@ -1,0 +1,26 @@
+"""A small, fixed share of the damaged files; `fuzz_readers.py` beside it reads as many as one likes."""
+
+import fuzz_readers as harness
+import pytest
+
+
+def test_whole_files_are_read_or_refused_as_they_should():
+    import medmd.io
+
+    for seed in harness.seeds():
+        if not seed.beside and not seed.name.endswith(".img"):
+            outcome, fault = harness._attempt(medmd.io, seed.content)
+            assert not fault, seed.name
+            assert outcome.startswith("read as") != seed.name.startswith("secondary"), (seed.name, outcome)
+
+
+def test_damaged_files_end_in_a_record_or_a_refusal():
+    found = harness.fuzz(600)
+    assert found["faults"] == []
+    assert sum(found["outcomes"].values()) == 600
+    assert sum(count for name, count in found["outcomes"].items() if name.startswith("refused")) > 100
+
+
+@pytest.mark.slow
+def test_many_damaged_files():
+    assert harness.fuzz(5000, first=100_000)["faults"] == []
