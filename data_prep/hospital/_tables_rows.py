@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ _DELIMITERS = (";", "\t", ",", "|")
 # An Excel workbook is a ZIP archive: what it says it unpacks to.
 _MOST_UNPACKED = 8 * MAX_TEXT_BYTES
 _MOST_COLUMNS = 10_000
+# What people and programs write into a cell that they leave open.
+_PLACEHOLDERS = frozenset({"", "-", "--", "–", "/", ".", "?", "n/a", "na", "#n/a", "nan", "none", "null", "k.a."})
 _NO_WORKBOOK = "it is no readable Excel workbook"
 _NO_TABLE = "it is no readable text table"
 
@@ -183,9 +185,8 @@ def _delimiter(text: str) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         value = value.strip().removeprefix("'")
-    if value == "" or (isinstance(value, float) and value != value):
-        return None
-    return value.date() if isinstance(value, datetime) and not isinstance(value, date | None) else value
+    empty = isinstance(value, str) and value.casefold() in _PLACEHOLDERS
+    return None if empty or (isinstance(value, float) and math.isnan(value)) else value
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
