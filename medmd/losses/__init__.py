@@ -1,15 +1,25 @@
 """Losses of both stages: regression (one call) and contrastive (one call), all `torch.nn.Module`s."""
 
 from medmd.losses._adaptive_margin import AdaptiveMarginSupConLoss
+from medmd.losses._balanced_mse import BatchMonteCarloLoss, GaussianMixtureBalancedLoss
+from medmd.losses._conr import ConRLoss
 from medmd.losses._queue import FeatureQueue
+from medmd.losses._rank_n_contrast import RankNContrastLoss
 from medmd.losses._regression import HuberLoss, MeanSquaredErrorLoss, RegressionLoss
 from medmd.losses._smape_r2 import SmapeR2Loss
+from medmd.losses._supcon import SimCLRLoss, SupConLoss
 
 __all__ = [
     "AdaptiveMarginSupConLoss",
+    "BatchMonteCarloLoss",
+    "ConRLoss",
     "FeatureQueue",
+    "GaussianMixtureBalancedLoss",
     "HuberLoss",
     "MeanSquaredErrorLoss",
+    "RankNContrastLoss",
     "RegressionLoss",
+    "SimCLRLoss",
     "SmapeR2Loss",
+    "SupConLoss",
 ]

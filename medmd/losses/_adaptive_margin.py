@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from medmd.losses._contrast import contrast, unit, within_margin
 from medmd.losses._inputs import check_choice, check_range, full_precision, upcast
 from medmd.losses._queue import FeatureQueue
+from medmd.losses._views import stack
 
 
 class AdaptiveMarginSupConLoss(nn.Module):
@@ -95,7 +96,7 @@ class AdaptiveMarginSupConLoss(nn.Module):
             ValueError: the shapes do not fit.
         """
         del predictions
-        stacked, number = _stack(features, labels, views)
+        stacked, number = stack(features, labels, views)
         with full_precision(features.device):
             anchors = unit(upcast(stacked))
             values = labels.to(anchors.dtype).repeat(number)
@@ -168,17 +169,3 @@ class AdaptiveMarginSupConLoss(nn.Module):
         counted = torch.ones_like(valid) if self.reduction == "all" else valid
         shares = losses / counted.sum().clamp(min=1)
         return shares.reshape(views, -1).sum(dim=0) if self.reduction == "none" else shares.sum()
-
-
-def _stack(features: Tensor, labels: Tensor, views: Tensor | None) -> tuple[Tensor, int]:
-    """All views one below the other ((1 + V) B, D), and 1 + V."""
-    if features.ndim != 2 or labels.shape != features.shape[:1]:
-        msg = f"expected features (B, D) and labels (B,); got {tuple(features.shape)} and {tuple(labels.shape)}."
-        raise ValueError(msg)
-    if views is None:
-        return features, 1
-    further = views[None] if views.ndim == 2 else views
-    if further.ndim != 3 or further.shape[1:] != features.shape:
-        msg = f"expected views (B, D) or (V, B, D) with (B, D) = {tuple(features.shape)}; got {tuple(views.shape)}."
-        raise ValueError(msg)
-    return torch.cat([features[None], further]).flatten(0, 1), 1 + len(further)
