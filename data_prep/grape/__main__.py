@@ -15,9 +15,9 @@ _BAD_CALL = 2
 _NOTHING_USABLE = 4
 
 _EPILOG = """\
-The output holds datalist.json (the cohort, split by subject), images/*.png, report.json (what became of every row and
-photograph) and contact_sheet.png (look at it). Visits without a photograph are counted and named, not fatal. Running
-again with equal arguments finishes an interrupted conversion; a folder that holds anything else is left alone.
+The output holds datalist.json (the cohort, split by subject), images/*.png, report.html (look at it), report.json (what
+became of every row and photograph) and contact_sheet.png. Visits without a photograph are counted and named, not fatal.
+Running again with equal arguments finishes an interrupted conversion; a folder that holds anything else is left alone.
 
 The target is the mean sensitivity in dB (0 to 35, higher is better) of the 59 tested points of the Octopus G1 field
 of the same visit. The release gives no mean deviation in dB: its column "MD" is a 0/1 flag of progression.
@@ -90,9 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _BAD_CALL
     print(report.text())
     if not report.usable:
-        print(f"{arguments.out}: nothing usable, no datalist is written; see report.json", file=sys.stderr)
+        print(f"{arguments.out}: nothing usable, no datalist is written; see report.html", file=sys.stderr)
         return _NOTHING_USABLE
-    print(f"written to {arguments.out}: datalist.json, images/, report.json, contact_sheet.png")
+    print(f"written to {arguments.out}: datalist.json, images/, report.html, report.json, contact_sheet.png")
     return 0
 
 

@@ -9,17 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from data_prep._contact_sheet import Shown, spread, write_contact_sheet
 from data_prep._output import OutputFolder, check_apart
+from data_prep._pages import summaries, write_page
 from data_prep._parallel import check_workers
 from data_prep._report import ConversionReport, Tally
 from data_prep._split import SplitOptions, describe_splits, split_cases
 from data_prep.grape._cases import CONVERTER, make_case, make_header
 from data_prep.grape._images import Picture, duplicates, set_aside_shared, write_pictures
-from data_prep.grape._select import FOLDERS, REASONS, Photographs, find_photographs, select, tally_files
+from data_prep.grape._select import (
+    FIXES,
+    FOLDERS,
+    HARMLESS,
+    REASONS,
+    Photographs,
+    find_photographs,
+    select,
+    tally_files,
+)
 from data_prep.grape._visits import Visits, find_workbook, read_visits
 from medmd.utils import MedmdError, sha256_file
 
 if TYPE_CHECKING:
-    from medmd.data import Case
+    from medmd.data import Case, Datalist
 
 DATALIST = "datalist.json"
 REPORT = "report.json"
@@ -73,9 +83,9 @@ def convert(
 ) -> ConversionReport:
     """Convert the GRAPE release to a datalist.
 
-    `out` receives `datalist.json`, `images/*.png`, `report.json` and `contact_sheet.png`; `source` is only read. A
-    later call with equal options continues what was interrupted, or finds everything in place; the bytes do not depend
-    on `workers` or on interruptions.
+    `out` receives `datalist.json`, `images/*.png`, `report.json`, `report.html` and `contact_sheet.png`; `source` is
+    only read. A later call with equal options continues what was interrupted, or finds everything in place; the bytes
+    do not depend on `workers` or on interruptions.
 
     Args:
         source: the folder with the workbook and the photograph folders.
@@ -111,28 +121,40 @@ def convert(
     report = ConversionReport(
         converter=CONVERTER,
         arguments=options.as_json(),
-        source={"workbook": workbook.name, "sha256": sha256_file(workbook), "photographs": photographs.folder.name},
+        source={
+            "release": "GRAPE",
+            "workbook": workbook.name,
+            "sha256": sha256_file(workbook),
+            "photographs": photographs.folder.name,
+        },
         tallies=[tally, _file_tally(photographs, visits, pictures, options)],
         reasons=REASONS,
+        fixes=FIXES,
+        harmless=HARMLESS,
         facts={"duplicates": _duplicate_facts(twins), "unreadable": _unreadable_facts(pictures)},
     )
-    if cases:
-        _write_cohort(cases, output, report, options)
+    datalists = _write_cohort(cases, output, report, options) if cases else {}
     output.write_json(REPORT, report.as_json())
+    sheet = (output.path / CONTACT_SHEET).read_bytes() if cases else None
+    write_page(report, summaries(datalists), sheet, output)
     output.finish()
     return report
 
 
-def _write_cohort(cases: list[Case], output: OutputFolder, report: ConversionReport, options: Options) -> None:
+def _write_cohort(
+    cases: list[Case], output: OutputFolder, report: ConversionReport, options: Options
+) -> dict[str, Datalist]:
     from medmd.data import Datalist, write_datalist
 
     header = make_header(photograph=options.photograph, visits=options.visits, clinical=options.clinical)
     splits = split_cases(cases, options.split, header.target)
-    write_datalist(output.path / DATALIST, Datalist(header=header, splits=splits))
+    datalist = Datalist(header=header, splits=splits)
+    write_datalist(output.path / DATALIST, datalist)
     output.record_written(DATALIST)
     report.facts.update(_cohort_facts(cases, list(header.inputs)), splits=describe_splits(splits))
     report.summary.extend(_summary(report))
     _write_sheet(cases, output)
+    return {DATALIST: datalist}
 
 
 def _write_sheet(cases: Sequence[Case], output: OutputFolder) -> None:

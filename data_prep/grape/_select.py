@@ -23,6 +23,19 @@ REASONS = {
     "visit_not_asked_for": "it belongs to a later visit, not asked for",
     "not_in_workbook": "the workbook does not name it",
 }
+FIXES = {
+    "photograph_not_listed": "nothing: the release has none",
+    "photograph_absent": "unpack the release's archive again; it may have been cut short",
+    "photograph_unreadable": "unpack the release's archive again; it may be damaged",
+    "photograph_of_two_subjects": "find out whose it is and remove the other",
+    "visual_field_incomplete": "nothing: without a whole field there is no target",
+    "sheets_disagree": "look at both rows and correct the wrong one",
+    "no_baseline_row": "look whether the sheet Baseline is whole",
+    "row_excluded": "see the visit's reason",
+    "visit_not_asked_for": "--visits all for all visits",
+    "not_in_workbook": "nothing, if you know it; it was not read",
+}
+HARMLESS = frozenset({"photograph_not_listed", "visit_not_asked_for"})
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,7 @@ def test_nothing_usable_leaves_a_report_and_no_datalist(make_grape, tmp_path):
     report, content = run(source, out)
     assert report.usable == 0
     assert content["visits"]["excluded"]["photograph_absent"]["count"] == 16
-    assert {name for name in snapshot(out) if not name.startswith(".")} == {"report.json"}
+    assert {name for name in snapshot(out) if not name.startswith(".")} == {"report.json", "report.html"}
 
 
 def test_the_source_is_only_read(make_grape, tmp_path):
@@ -309,3 +309,20 @@ def test_too_few_subjects_for_the_split_can_be_written_unsplit_to_the_same_folde
         convert(source, out)
     report, _ = run(source, out, split=UNSPLIT)
     assert report.usable == 4
+
+
+def test_the_report_is_also_a_page_for_people(make_grape, tmp_path):
+    out = tmp_path / "out"
+    source = make_grape(without=["1_OD_1.jpg"])
+    convert(source, out)
+    page = (out / "report.html").read_text()
+    for text in (
+        "Conversion by data_prep.grape", "done with quarantine", "<td>visits</td>", "grape-0001-R-1",
+        "unpack the release&#x27;s archive again", "<h3>mean_sensitivity</h3>", "data:image/png;base64,",
+    ):  # fmt: skip
+        assert text in page, text
+    assert "<script" not in page
+    assert str(source) not in page
+    first = page
+    convert(source, out, workers=2)
+    assert (out / "report.html").read_text() == first
