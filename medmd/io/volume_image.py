@@ -74,8 +74,9 @@ def _unsigned(stored: npt.NDArray[Any], declared: Declared) -> tuple[npt.NDArray
 
 
 def _rescaled(volume: npt.NDArray[Any], declared: Declared) -> npt.NDArray[np.uint16]:
-    ends = [(float(one.min()), float(one.max())) for one in volume]
-    least, most = min(low for low, _ in ends), max(high for _, high in ends)
+    # Slice by slice: floats of the whole volume would take eight times its room. The least of numbers and NaN is NaN.
+    ends = np.array([(one.min(), one.max()) for one in volume], np.float64)
+    least, most = float(ends.min()), float(ends.max())
     if not np.isfinite([least, most]).all():
         detail = "The volume holds values that are no numbers, or infinite."
         raise RefusedError(reason="pixels-invalid", detail=detail, fix=EXPORT_AGAIN)

@@ -90,12 +90,14 @@ def mha(
     """A MetaImage; pixels as (slices, depth, along-scan), spacing and declared sizes fastest axis first."""
     data = gray_volume() if pixels is None else pixels
     size = declared or data.shape[::-1]
+    body = zlib.compress(_raw(data)) if compressed else _raw(data)
     lines = [
         "ObjectType = Image",
         f"NDims = {len(size)}",
         "BinaryData = True",
         "BinaryDataByteOrderMSB = False",
         f"CompressedData = {compressed}",
+        *([f"CompressedDataSize = {len(body)}"] if compressed else []),
         f"Comment = {person.given} {person.family}",
         f"0010|0020 = {person.identifier}",
         f"ElementSpacing = {' '.join(map(str, spacing))}",
@@ -104,7 +106,7 @@ def mha(
         f"ElementType = {_META[data.dtype.str[1:]]}",
         f"ElementDataFile = {data_file}",
     ]
-    return ("\n".join(lines) + "\n").encode() + (zlib.compress(_raw(data)) if compressed else _raw(data))
+    return ("\n".join(lines) + "\n").encode() + body
 
 
 _NRRD = {"u1": "uchar", "i1": "signed char", "u2": "ushort", "i2": "short", "i4": "int", "f4": "float", "f8": "double"}
