@@ -46,9 +46,9 @@ _OTHERS = {
 }
 
 
-def refusal(header: Dataset) -> RefusedError:
-    """Why an object of this class is not read."""
-    sop_class = text(header, "SOPClassUID")
+def refusal(header: Dataset, media_class: str) -> RefusedError:
+    """Why an object of this class is not read; a table of contents has its class in the file meta information."""
+    sop_class = text(header, "SOPClassUID") or (_DICOMDIR if media_class == _DICOMDIR else None)
     if sop_class is None:
         detail = "The file does not say what kind of object it is (no SOP class)."
         return RefusedError(reason="dicom-class-missing", detail=detail, fix="Export the examination again.")

@@ -78,7 +78,7 @@ class Shape(NamedTuple):
         return self.rows * self.columns * self.samples * self.bits_allocated // 8
 
 
-def check_syntax(syntax: str) -> None:
+def check_syntax(syntax: str, bits_stored: int) -> None:
     """Refuse what cannot be decoded here, before anything is read for it.
 
     Raises:
@@ -90,6 +90,9 @@ def check_syntax(syntax: str) -> None:
     if syntax not in METHODS:
         detail = "The pixels are compressed by a method that no decoder here knows."
         raise RefusedError(reason="transfer-syntax", detail=detail, fix="Export as explicit little endian.")
+    if syntax == _EXTENDED and bits_stored != 8:
+        detail = "The pixels are compressed as lossy JPEG of 12 bits, which no free decoder reads correctly."
+        raise RefusedError(reason="transfer-syntax", detail=detail, fix="Export without loss, or uncompressed.")
     _plugin(syntax)
 
 
@@ -109,10 +112,8 @@ def decode_frame(data: bytes, syntax: str, shape: Shape, *, zeiss: bool) -> npt.
         RefusedError: scrambled, damaged, or of another size than declared.
     """
     _check_frame(data, METHODS[syntax], shape, zeiss)
-    if syntax in (_BASELINE, _EXTENDED) and shape.bits_stored == 8:
-        pixels = _by_pillow(data, shape)
-    else:
-        pixels = _by_pydicom(data, syntax, shape, zeiss)
+    straight = syntax in (_BASELINE, _EXTENDED)
+    pixels = _by_pillow(data, shape) if straight else _by_pydicom(data, syntax, shape, zeiss)
     if pixels.shape[:2] != (shape.rows, shape.columns) or pixels.size != shape.rows * shape.columns * shape.samples:
         raise _contradicts(pixels.shape[0], pixels.shape[1], shape)
     return pixels

@@ -46,6 +46,7 @@ _SHORT = (
 _ITEM = b"\xfe\xff\x00\xe0"
 _TAGS = [tag for keyword in KEYWORDS if (tag := tag_for_keyword(keyword)) is not None]
 _MOST_META = 64
+_MEDIA_CLASS, _SYNTAX = b"\x02\x00\x02\x00", b"\x02\x00\x10\x00"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class DicomFile:
 
     Args:
         header: the elements that `KEYWORDS` names, as far as the file has them, and nothing else of the first level.
+        media_class: SOP class that the file meta information names, for files that are no object of their own.
         syntax: UID of the transfer syntax.
         stream: the file, or what inflating it gave.
         end: number of bytes of `stream`.
@@ -62,6 +64,7 @@ class DicomFile:
     """
 
     header: Dataset
+    media_class: str
     syntax: str
     stream: BinaryIO
     end: int
@@ -95,7 +98,7 @@ def dicom_file(source: Source) -> Iterator[DicomFile]:
     """
     with opened(source) as stream:
         end = size(source)
-        syntax = _read_meta(stream)
+        media_class, syntax = _read_meta(stream)
         if syntax == BIG_ENDIAN:
             detail = "The file is written in the retired big-endian transfer syntax."
             raise RefusedError(reason="transfer-syntax", detail=detail, fix="Export as explicit little endian.")
@@ -104,28 +107,28 @@ def dicom_file(source: Source) -> Iterator[DicomFile]:
             plain = _inflate(stream)
             end = plain.seek(0, io.SEEK_END)
             plain.seek(0)
-        yield _read_header(plain, end, syntax)
+        yield _read_header(plain, end, media_class, syntax)
 
 
-def _read_meta(stream: BinaryIO) -> str:
-    """The transfer syntax; the stream is then at the first element of the dataset."""
+def _read_meta(stream: BinaryIO) -> tuple[str, str]:
+    """SOP class and transfer syntax; the stream is then at the first element of the dataset."""
     start = stream.read(PREAMBLE + 4)
     if start[PREAMBLE:] != b"DICM":
         stream.seek(0)
-    syntax = None
+    found = {_MEDIA_CLASS: "", _SYNTAX: ""}
     for _ in range(_MOST_META):
         at = stream.tell()
         head = stream.read(8)
         if len(head) < 8 or head[:2] != b"\x02\x00":
             stream.seek(at)
             break
-        length = int.from_bytes(head[6:8], "little")
-        if head[4:6] in _LONG:
-            length = int.from_bytes(stream.read(4), "little")
-        if head[:4] == b"\x02\x00\x10\x00":
-            syntax = stream.read(min(length, _MOST_META)).strip(b" \0").decode("ascii", "replace")
-        stream.seek(at + (12 if head[4:6] in _LONG else 8) + length)
-    return syntax or (EXPLICIT if _peek(stream, 8)[4:6] in _LONG + _SHORT else IMPLICIT)
+        long = head[4:6] in _LONG
+        length = int.from_bytes(stream.read(4) if long else head[6:8], "little")
+        if head[:4] in found:
+            found[head[:4]] = stream.read(min(length, _MOST_META)).strip(b" \0").decode("ascii", "replace")
+        stream.seek(at + (12 if long else 8) + length)
+    syntax = found[_SYNTAX] or (EXPLICIT if _peek(stream, 8)[4:6] in _LONG + _SHORT else IMPLICIT)
+    return found[_MEDIA_CLASS], syntax
 
 
 def _peek(stream: BinaryIO, count: int) -> bytes:
@@ -148,7 +151,7 @@ def _inflate(stream: BinaryIO) -> BinaryIO:
     return plain
 
 
-def _read_header(stream: BinaryIO, end: int, syntax: str) -> DicomFile:
+def _read_header(stream: BinaryIO, end: int, media_class: str, syntax: str) -> DicomFile:
     metered = _Metered(stream, end)
     header = read_dataset(
         metered,  # type: ignore[arg-type]
@@ -157,15 +160,26 @@ def _read_header(stream: BinaryIO, end: int, syntax: str) -> DicomFile:
         stop_when=lambda tag, _vr, _length: tag in _PIXELS,
         specific_tags=list(_TAGS),
     )
+    at, length = _pixel_element(stream)
+    return DicomFile(
+        header=header,
+        media_class=media_class,
+        syntax=syntax,
+        stream=stream,
+        end=end,
+        pixels_at=at,
+        pixels_length=length,
+    )
+
+
+def _pixel_element(stream: BinaryIO) -> tuple[int | None, int]:
+    """Where the value of the element at hand begins, and its length, if it is pixel data."""
+    start = stream.tell()
     element = stream.read(12)
-    if len(element) < 8 or int.from_bytes(element[:2], "little") << 16 | int.from_bytes(element[2:4], "little") not in (
-        _PIXELS
-    ):
-        return DicomFile(header=header, syntax=syntax, stream=stream, end=end, pixels_at=None, pixels_length=0)
+    if len(element) < 8 or struct.unpack("<HH", element[:4]) not in [divmod(tag, 2**16) for tag in _PIXELS]:
+        return None, 0
     explicit = element[4:6] in _LONG
-    length = int.from_bytes(element[8:12] if explicit else element[4:8], "little")
-    at = stream.tell() - len(element) + (12 if explicit else 8)
-    return DicomFile(header=header, syntax=syntax, stream=stream, end=end, pixels_at=at, pixels_length=length)
+    return start + (12 if explicit else 8), int.from_bytes(element[8:12] if explicit else element[4:8], "little")
 
 
 class _Metered:

@@ -125,7 +125,8 @@ def _estimate(catch: Dataset | None, name: str, tried: str) -> float | None:
         return None
     estimate = number(catch, f"{name}Estimate")
     if estimate is not None and words(catch, f"{name}EstimateFlag") in (["YES"], []):
-        return round(estimate / 100, 6)
+        # Stored in single precision.
+        return round(estimate / 100, 8)
     if words(catch, "CatchTrialsDataFlag") == ["NO"]:
         return None
     return _share(catch, f"{name}Quantity", tried)
@@ -135,7 +136,7 @@ def _share(dataset: Dataset | None, part: str, whole: str) -> float | None:
     if dataset is None:
         return None
     counted, tried = number(dataset, part), number(dataset, whole)
-    return round(counted / tried, 6) if counted is not None and tried else None
+    return counted / tried if counted is not None and tried else None
 
 
 def _index(header: Dataset) -> float | None:

@@ -89,7 +89,7 @@ def full_range(pixels: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
 
 
 def _compressed(file: DicomFile, shape: Shape, count: int) -> Iterator[npt.NDArray[Any]]:
-    check_syntax(file.syntax)
+    check_syntax(file.syntax, shape.bits_stored)
     zeiss = is_zeiss(file.header)
     for spans in frame_spans(file, count):
         yield decode_frame(read_spans(file.stream, spans), file.syntax, shape, zeiss=zeiss)

@@ -63,4 +63,4 @@ def _read(source: Source, md_convention: MdConvention | None) -> list[Record]:
             return [read_photograph(file)]
         if sop_class == OPV:
             return [read_field(file.header, md_convention=md_convention)]
-        raise refusal(file.header)
+        raise refusal(file.header, file.media_class)
