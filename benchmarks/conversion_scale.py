@@ -1,0 +1,194 @@
+"""How time and memory of `python -m data_prep.hospital` grow with the export: synthetic exports of small studies.
+
+A study is one eye's OCT volume, photograph and visual field as DICOM. Each export is converted in a process of its own;
+memory is that of the process and of its largest worker. Writes OUT/conversion_scale.json, .md and .png. From the
+repository's root, on an otherwise idle machine:
+
+    python -m benchmarks.conversion_scale --work WORK --out docs/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from medmd.utils import progress, write_atomic, write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (300, 1000, 3000, 10000)
+_POLL_SECONDS = 0.2
+_SITE = "name: synthetic\nquality: {}\n"
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder of the exports and their conversions")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the results")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="studies of each export")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--site", type=Path, help="a site file in place of the benchmark's own")
+    options = parser.parse_args(arguments)
+    options.work.mkdir(parents=True, exist_ok=True)
+    site = options.site or _write_site(options.work)
+    rows = [_measure(options.work, size, options.workers, site) for size in options.sizes]
+    result = {"workers": options.workers, "rows": rows, "environment": _environment()}
+    write_json(options.out / "conversion_scale.json", result)
+    write_atomic(options.out / "conversion_scale.md", _page(result))
+    draw(rows, options.out / "conversion_scale.png")
+    print(_page(result))
+    return result
+
+
+def write_export(folder: Path, studies: int, workers: int) -> None:
+    """Write an export of `studies` eyes, two of each patient."""
+    done = folder / "complete"
+    if done.exists():
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        numbers = list(range(studies))
+        found = pool.map(_write_study, [folder] * studies, numbers, chunksize=20)
+        for _ in progress(found, total=studies, description="Writing studies"):
+            pass
+    done.touch()
+
+
+def _write_study(folder: Path, number: int) -> None:
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    clinical, common = import_module("clinical_dicom"), import_module("clinical_dicom_common")
+    person = common.Person(
+        f"S{number // 2:06d}", f"Family{number}^Given", date(1940 + number % 60, 2, 3), "FM"[number % 2]
+    )
+    day = date(2015, 1, 1) + timedelta(days=number % 2000)
+    who = {"person": person, "laterality": "RL"[number % 2], "day": day}
+    place = folder / f"{number // 500:03d}" / f"{number:06d}"
+    volume = clinical.bscans((8, 96, 64), seed=number)
+    common.save(clinical.oct_volume(volume, **who), place / "a")
+    common.save(clinical.photograph(clinical.fundus((96, 104), seed=number), **who), place / "b")
+    common.save(clinical.visual_field(md=-(number % 200) / 10, **who), place / "c")
+
+
+def _write_site(work: Path) -> Path:
+    # Small synthetic images fail limits that are meant for real ones.
+    path = work / "site.yaml"
+    path.write_text(_SITE, encoding="utf-8")
+    return path
+
+
+def _measure(work: Path, studies: int, workers: int, site: Path) -> dict[str, Any]:
+    export, out = work / f"export-{studies}", work / f"out-{studies}"
+    write_export(export / "files", studies, workers)
+    environment = {**os.environ, "MEDMD_PSEUDONYM_KEY": "a key for synthetic people", "OMP_NUM_THREADS": "1"}
+    words = ["-m", "data_prep.hospital", str(export / "files"), str(out), "--config", str(site)]
+    command = [sys.executable, *words, "--workers", str(workers)]
+    seconds, main_peak, worker_peak = _watch(command, environment)
+    again, _, _ = _watch(command, environment)
+    return {
+        "studies": studies,
+        "files": 3 * studies,
+        "seconds": round(seconds, 1),
+        "files_a_second": round(3 * studies / seconds, 1),
+        "second_run_seconds": round(again, 1),
+        "main_peak_mib": main_peak // 2**20,
+        "worker_peak_mib": worker_peak // 2**20,
+        "converted": len(list((out / "oct").glob("*"))),
+    }
+
+
+def _watch(command: list[str], environment: dict[str, str]) -> tuple[float, int, int]:
+    """Seconds, peak memory of the process, and of its largest child."""
+    start, main_peak, worker_peak = time.monotonic(), 0, 0
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        main_peak = max(main_peak, _resident(watched))
+        worker_peak = max([worker_peak, *(_resident(child) for child in _children(watched))])
+        time.sleep(_POLL_SECONDS)
+    if process.returncode not in (0, 3):
+        sys.exit(f"The conversion ended with code {process.returncode}.")
+    return time.monotonic() - start, main_peak, worker_peak
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Time and memory over the number of studies."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    studies = [row["studies"] for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    left.plot(studies, [row["seconds"] for row in rows], "o-", label="first run")
+    left.plot(studies, [row["second_run_seconds"] for row in rows], "s--", label="again, nothing new")
+    left.set(xlabel="studies", ylabel="seconds", title="Time", xlim=(0, None), ylim=(0, None))
+    right.plot(studies, [row["main_peak_mib"] for row in rows], "o-", label="main process")
+    right.plot(studies, [row["worker_peak_mib"] for row in rows], "s--", label="largest worker")
+    right.set(xlabel="studies", ylabel="MiB resident", title="Memory", xlim=(0, None), ylim=(0, None))
+    for axes in (left, right):
+        axes.legend(frameon=False)
+        axes.grid(visible=True, color="0.9")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _environment() -> dict[str, Any]:
+    from benchmarks.step_cost import processor
+
+    return {
+        "python": platform.python_version(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _page(result: dict[str, Any]) -> str:
+    head = "| studies | files | seconds | files a second | again | main process MiB | largest worker MiB | volumes |"
+    rows = "\n".join(
+        f"| {row['studies']} | {row['files']} | {row['seconds']} | {row['files_a_second']} | "
+        f"{row['second_run_seconds']} | {row['main_peak_mib']} | {row['worker_peak_mib']} | {row['converted']} |"
+        for row in result["rows"]
+    )
+    environment = ", ".join(f"{name} {value}" for name, value in result["environment"].items())
+    return f"""\
+# A hospital's export, growing
+
+Written by `python -m benchmarks.conversion_scale --work WORK --out docs/results`: synthetic exports of studies of one
+OCT volume (8 x 96 x 64), one photograph (96 x 104) and one visual field each, {result["workers"]} worker processes.
+`again` is a second call, for which nothing is new. {environment}.
+
+{head}
+|---|---|---|---|---|---|---|---|
+{rows}
+
+![Time and memory](conversion_scale.png)
+"""
+
+
+if __name__ == "__main__":
+    main()
