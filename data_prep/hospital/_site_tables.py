@@ -13,7 +13,7 @@ from data_prep.hospital._tables_rows import header_like, headers_of, match_heade
 from medmd.utils import MedmdError
 
 # A header is repeated in a message only when it resembles what the site file says, which its author wrote down.
-_RESEMBLES = 0.5
+_RESEMBLES = 0.6
 
 
 def check_tables(site: SiteConfig, source: Path, problems: Problems) -> None:

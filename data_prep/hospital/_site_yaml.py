@@ -13,6 +13,7 @@ Place: TypeAlias = tuple[str | int, ...]
 _MOST_BYTES = 1 << 20
 _MOST_NODES = 20_000
 _MOST_DEPTH = 20
+_PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 @dataclass
@@ -104,6 +105,8 @@ class _Walk:
         if self._nodes > _MOST_NODES or len(place) > _MOST_DEPTH:
             raise ValueError
         self._problems.lines.setdefault(place, node.start_mark.line + 1)
+        if node.id != "scalar" and node.tag not in _PLAIN_TAGS:
+            self._problems.add(place, "has a tag, which site files do not use; remove it")
         if node.id == "mapping":
             return self._mapping(node, place)
         if node.id == "sequence":
