@@ -26,7 +26,13 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 
 
 def render(
-    report: ConversionReport, cohorts: Mapping[str, Mapping[str, Any]], *, contact_sheet: bytes | None = None
+    report: ConversionReport,
+    cohorts: Mapping[str, Mapping[str, Any]],
+    *,
+    contact_sheet: bytes | None = None,
+    flow: bytes | None = None,
+    sections: Sequence[str] = (),
+    hint: str = "",
 ) -> str:
     """The whole page.
 
@@ -34,14 +40,17 @@ def render(
         report: of the conversion.
         cohorts: datalist -> its summary as `medmd.data.check.summarise` gives it.
         contact_sheet: a PNG to show.
+        flow: a PNG of the flow diagram.
+        sections: further sections as HTML, shown after the cohorts.
+        hint: a sentence on how to find what is set aside.
     """
-    sections = [_head(report), _flow(report.tallies), _quarantine(report)]
-    sections += [_cohort(name, summary) for name, summary in cohorts.items()]
+    parts = [_head(report), _flow(report.tallies, flow), _quarantine(report, hint)]
+    parts += [_cohort(name, summary) for name, summary in cohorts.items()]
+    parts += sections
     if contact_sheet is not None:
-        data = base64.b64encode(contact_sheet).decode()
-        sections.append(f'<h2>Contact sheet</h2><img alt="Contact sheet" src="data:image/png;base64,{data}">')
-    sections.append(_details(report))
-    body = "\n".join(f"<section>{section}</section>" for section in sections)
+        parts.append("<h2>Contact sheet</h2>" + picture("Contact sheet", contact_sheet))
+    parts.append(_details(report))
+    body = "\n".join(f"<section>{part}</section>" for part in parts)
     title = f"Conversion by {escape(report.converter)}"
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -63,17 +72,17 @@ def _head(report: ConversionReport) -> str:
     )
 
 
-def _flow(tallies: Sequence[Tally]) -> str:
+def _flow(tallies: Sequence[Tally], figure: bytes | None) -> str:
     rows = [
         [escape(tally.name), *map(str, (tally.total, tally.converted, tally.merged, tally.excluded_count))]
         for tally in tallies
     ]
-    return "<h2>What became of what came in</h2>" + _table(
-        ["", "in", "= converted", "+ merged", "+ set aside"], rows, numbers=4
-    )
+    numbers = table(["", "in", "= converted", "+ merged", "+ set aside"], rows, numbers=4)
+    drawn = "" if figure is None else picture("Flow diagram", figure)
+    return "<h2>What became of what came in</h2>" + numbers + drawn
 
 
-def _quarantine(report: ConversionReport) -> str:
+def _quarantine(report: ConversionReport, hint: str) -> str:
     rows = [
         [
             escape(tally.name),
@@ -88,8 +97,10 @@ def _quarantine(report: ConversionReport) -> str:
     title = "<h2>Set aside</h2>"
     if not rows:
         return f"{title}<p>Nothing.</p>"
-    where = '<p class="quiet">Nothing is copied or moved: the originals lie where they were. report.json lists all.</p>'
-    return title + where + _table(["of", "how many", "why", "what to do", "which"], rows)
+    where = "Nothing is copied or moved: the originals lie where they were. report.json lists all."
+    return f'{title}<p class="quiet">{where} {escape(hint)}</p>' + table(
+        ["of", "how many", "why", "what to do", "which"], rows
+    )
 
 
 def _cohort(name: str, summary: Mapping[str, Any]) -> str:
@@ -107,8 +118,8 @@ def _cohort(name: str, summary: Mapping[str, Any]) -> str:
     ]
     return (
         f"<h2>{escape(name)}</h2>"
-        + _table(["list", "cases", "patients", "targets"], splits, numbers=3)
-        + _table(["", ""], facts)
+        + table(["list", "cases", "patients", "targets"], splits, numbers=3)
+        + table(["", ""], facts)
         + _target(summary["target"])
     )
 
@@ -135,7 +146,7 @@ def _details(report: ConversionReport) -> str:
         [escape(name), _plain(value)]
         for name, value in [("arguments", report.arguments), ("source", report.source), *report.facts.items()]
     ]
-    return "<h2>Details</h2>" + _table(["", ""], rows)
+    return "<h2>Details</h2>" + table(["", ""], rows)
 
 
 def _plain(value: Any) -> str:
@@ -155,7 +166,19 @@ def _inline(value: Any) -> str:
     return escape("none" if value is None else str(value))
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0) -> str:
+def picture(name: str, png: bytes) -> str:
+    """A PNG within the page."""
+    return f'<img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0) -> str:
+    """A table of texts that are HTML already.
+
+    Args:
+        heads: of the columns.
+        rows: as many cells each.
+        numbers: how many columns at the right are numbers.
+    """
     plain = len(heads) - numbers
 
     def cells(tag: str, texts: Sequence[str]) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from data_prep.hospital._convert import convert
     from data_prep.hospital._locate import locate
+    from data_prep.hospital._propose import propose
     from data_prep.hospital._pseudonyms import KEY_VARIABLE, Pseudonyms, read_key
     from data_prep.hospital._site import SiteConfig, load_site
 
-__all__ = ["KEY_VARIABLE", "Pseudonyms", "SiteConfig", "convert", "load_site", "locate", "read_key"]
+__all__ = ["KEY_VARIABLE", "Pseudonyms", "SiteConfig", "convert", "load_site", "locate", "propose", "read_key"]
 
 _LAZY = {
     "KEY_VARIABLE": "_pseudonyms",
@@ -25,6 +26,7 @@ _LAZY = {
     "convert": "_convert",
     "load_site": "_site",
     "locate": "_locate",
+    "propose": "_propose",
     "read_key": "_pseudonyms",
 }
 

@@ -14,7 +14,7 @@ from data_prep.hospital._index import INDEX, Index
 from data_prep.hospital._pairing import Pairing, pair
 from data_prep.hospital._pool import Pool, open_pool
 from data_prep.hospital._pseudonyms import Pseudonyms
-from data_prep.hospital._report import make_report
+from data_prep.hospital._report import make_flow, make_report
 from data_prep.hospital._report_page import write_report
 from data_prep.hospital._scan_export import scan_export
 from data_prep.hospital._site import SiteConfig, load_site
@@ -72,16 +72,19 @@ def convert(
     try:
         export = find_files(root, site, pseudonyms)
         with open_pool(workers=workers, scheduler=scheduler) as pool:
-            failed = scan_export(root, export.files, index, pool, pseudonyms, verify=verify)
+            octopus = site.visual_field.md_convention == "octopus"
+            failed = scan_export(root, export.files, index, pool, pseudonyms, verify=verify, octopus=octopus)
             ledger = take_all(export, index, failed, site, pseudonyms)
             images = Images(output, export.places, pseudonyms)
-            pairing = _pair_and_write(ledger, site, images, pool)
+            pairing = _pair_and_write(ledger, index, site, images, pool)
     finally:
         index.close()
     images.keep_only(pairing)
     datalist = _write_datalist(pairing, images, site, pseudonyms, output)
-    report = make_report(ledger, pairing, site)
-    write_report(report, datalist, output)
+    flow = make_flow(ledger, pairing)
+    report = make_report(ledger, pairing, flow, site)
+    report.facts["split_note"] = _split_note(datalist, site)
+    write_report(report, datalist, flow, output)
     output.finish()
     return report
 
@@ -120,7 +123,7 @@ def check_key(out: Path, pseudonyms: Pseudonyms) -> None:
         raise MedmdError(msg)
 
 
-def _pair_and_write(ledger: Ledger, site: SiteConfig, images: Images, pool: Pool) -> Pairing:
+def _pair_and_write(ledger: Ledger, index: Index, site: SiteConfig, images: Images, pool: Pool) -> Pairing:
     while True:
         pairing = pair(ledger.examinations, site)
         faults = images.write(pairing, pool)
@@ -129,6 +132,7 @@ def _pair_and_write(ledger: Ledger, site: SiteConfig, images: Images, pool: Pool
         # An image that cannot be read a second time is set aside, and its visual field looks for another.
         for name, reason in faults.items():
             ledger.refuse(name, reason)
+        index.forget(ledger.file_of[name] for name in faults)
 
 
 def _write_datalist(
@@ -141,7 +145,18 @@ def _write_datalist(
     ]
     if not cases:
         return None
-    datalist = Datalist(header=make_header(site), splits=split_cases(cases, site.split.options(), target_of(site)))
+    try:
+        splits = split_cases(cases, site.split.options(), target_of(site))
+    except MedmdError:
+        # The options were checked before: there are fewer patients than lists. The images are there all the same.
+        splits = {"unsplit": cases}
+    datalist = Datalist(header=make_header(site), splits=splits)
     write_datalist(output.path / DATALIST, datalist)
     output.record_written(DATALIST)
     return datalist
+
+
+def _split_note(datalist: Datalist | None, site: SiteConfig) -> str:
+    if datalist is None or site.split.unsplit or "unsplit" not in datalist.splits:
+        return ""
+    return "split: fewer patients than lists were asked for; all cases are in one list, `unsplit`"

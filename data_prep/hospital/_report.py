@@ -10,6 +10,7 @@ from data_prep._report import ConversionReport, Tally, versions
 from data_prep.hospital._cases import CONVERTER
 from data_prep.hospital._complete import QUARANTINED, Ledger
 from data_prep.hospital._facts import Examination
+from data_prep.hospital._flow import Flow, count_flow
 from data_prep.hospital._pairing import Pair, Pairing
 from data_prep.hospital._report_reasons import FIXES, HARMLESS, REASONS
 
@@ -18,11 +19,33 @@ if TYPE_CHECKING:
 
 # Settings that may name people or places of the hospital stay in the site file.
 _NOT_TOLD = ("tables", "name")
+# Widths of the bins, in years and in days.
+_DECADES, _MONTHS = 10, 15
 _PACKAGES = ("isal", "nibabel", "numpy", "openpyxl", "pillow", "pydicom", "scikit-image", "scipy", "simpleitk")
 
 
-def make_report(ledger: Ledger, pairing: Pairing, site: SiteConfig) -> ConversionReport:
-    """Counts of files and examinations, and what is known of those that are used."""
+def make_flow(ledger: Ledger, pairing: Pairing) -> Flow:
+    """The numbers of the flow diagram."""
+    giving = set(ledger.file_of.values())
+    aside = [str(reason) for pointer, reason in ledger.files.items() if pointer not in giving]
+    return count_flow(
+        ledger.examinations,
+        pairing,
+        files=len(ledger.files),
+        files_aside=aside,
+        unpaired=ledger.refused.values(),
+    )
+
+
+def make_report(ledger: Ledger, pairing: Pairing, flow: Flow, site: SiteConfig) -> ConversionReport:
+    """Counts of files and examinations, and what is known of those that are used.
+
+    Args:
+        ledger: what came in.
+        pairing: what became of it.
+        flow: as `make_flow` gives it.
+        site: the settings.
+    """
     states = _states(ledger, pairing)
     settings = {name: value for name, value in site.as_json().items() if name not in _NOT_TOLD}
     return ConversionReport(
@@ -33,7 +56,7 @@ def make_report(ledger: Ledger, pairing: Pairing, site: SiteConfig) -> Conversio
         reasons={**_words(ledger), **REASONS},
         fixes={**ledger.fixes, **FIXES},
         harmless=HARMLESS,
-        facts=_facts(ledger, pairing),
+        facts=_facts(ledger, pairing, flow),
     )
 
 
@@ -84,7 +107,7 @@ def _words(ledger: Ledger) -> dict[str, str]:
     return words
 
 
-def _facts(ledger: Ledger, pairing: Pairing) -> dict[str, Any]:
+def _facts(ledger: Ledger, pairing: Pairing, flow: Flow) -> dict[str, Any]:
     pairs = pairing.pairs
     used = {
         kind: list({each.name: each for found in pairs if (each := getattr(found, kind)) is not None}.values())
@@ -109,11 +132,36 @@ def _facts(ledger: Ledger, pairing: Pairing) -> dict[str, Any]:
             kind: _counts(" x ".join(map(str, each.shape)) for each in used[kind]) for kind in ("oct", "fundus")
         },
         "quality": {kind: _quality(used[kind]) for kind in ("oct", "fundus")},
+        "histograms": _histograms(pairs),
+        "flow": flow.as_json(),
         "choices": {
             kind: _counts(found.why.get(kind) for found in pairs if getattr(found, kind) is not None)
             for kind in ("oct", "fundus")
         },
         "versions": versions(*_PACKAGES),
+    }
+
+
+def _histograms(pairs: Sequence[Pair]) -> dict[str, Any]:
+    days = {"oct": [found.days_oct_vf for found in pairs], "fundus": [found.days_fundus_vf for found in pairs]}
+    distances = {kind: [abs(day) for day in of if day is not None] for kind, of in days.items()}
+    return {
+        "age": _histogram({"patients": _ages(pairs)}, _DECADES),
+        "days": _histogram(distances, _MONTHS),
+    }
+
+
+def _histogram(values: Mapping[str, Sequence[float]], width: int) -> dict[str, Any] | None:
+    """Counts in bins of one width, from the first that holds something to the last."""
+    known = [value for of in values.values() for value in of]
+    if not known:
+        return None
+    first, last = int(min(known)) // width, int(max(known)) // width
+    edges = [width * place for place in range(first, last + 2)]
+    bins = {name: Counter(int(value) // width for value in of) for name, of in values.items()}
+    return {
+        "edges": edges,
+        "counts": {name: [counted[place] for place in range(first, last + 1)] for name, counted in bins.items()},
     }
 
 

@@ -39,6 +39,7 @@ class ScanTask:
         size: its bytes, as the walk saw them.
         changed: its time, as the walk saw it.
         pseudonyms: makers of names.
+        octopus: whether DICOM perimetry of other makers than Zeiss gives MD as positive for loss.
     """
 
     pointer: str
@@ -47,6 +48,7 @@ class ScanTask:
     size: int
     changed: int = field(repr=False)
     pseudonyms: Pseudonyms
+    octopus: bool = False
 
     @property
     def path(self) -> Path:
@@ -56,7 +58,7 @@ class ScanTask:
 
 def scan(task: ScanTask) -> Scanned:
     """Read a file whole, once, and give facts about what it holds; never pixels, never an error."""
-    from medmd.io import RefusedError, read_all
+    from medmd.io import RefusedError
 
     digest = ""
     with one_volume():
@@ -66,7 +68,7 @@ def scan(task: ScanTask) -> Scanned:
             if known is not None:
                 return Scanned(pointer=task.pointer, digest=digest, reason=known)
             with opened_files(task.root) as places:
-                records = read_all(task.path)
+                records = read_file(task.path, octopus=task.octopus)
             facts = tuple(_numbered(records, task))
         except RefusedError as error:
             return Scanned(pointer=task.pointer, digest=digest, reason=error.reason, detail=error.detail, fix=error.fix)
@@ -79,6 +81,23 @@ def scan(task: ScanTask) -> Scanned:
             return Scanned(pointer=task.pointer, reason="changed-while-read", fix=_READ_AGAIN)
     parts = tuple(task.pseudonyms.pointer(place) for place in sorted(places - {task.place}))
     return Scanned(pointer=task.pointer, digest=digest, examinations=facts, parts=parts)
+
+
+def read_file(path: Path, *, octopus: bool) -> list[Record]:
+    """Every examination of a file.
+
+    Args:
+        path: of the file.
+        octopus: whether the site file says that MD is positive for loss where a file does not say.
+
+    Raises:
+        RefusedError, OSError: as `medmd.io.read_all`.
+    """
+    from medmd.io import dicom, read_all, recognise
+
+    if octopus and recognise(path) == "dicom":
+        return dicom.read_all(path, md_convention="octopus")
+    return read_all(path)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def scan_export(
     pseudonyms: Pseudonyms,
     *,
     verify: bool,
+    octopus: bool,
 ) -> dict[str, Scanned]:
     """What cannot be kept in the index; everything else is in it afterwards.
 
@@ -39,11 +40,12 @@ def scan_export(
         pool: where to read.
         pseudonyms: makers of names.
         verify: compare the bytes of known files with what was read, not only their size and time.
+        octopus: see `ScanTask`.
 
     Returns:
         Pointer -> why a file could not be read this time.
     """
-    stamps = _stamps(found, pseudonyms)
+    stamps = _stamps(found, pseudonyms, "octopus" if octopus else "")
     known = index.stamps()
     index.forget(set(known) - set(found))
     fresh = [pointer for pointer in found if known.get(pointer) != stamps[pointer]]
@@ -58,6 +60,7 @@ def scan_export(
             size=found[pointer].size,
             changed=found[pointer].changed,
             pseudonyms=pseudonyms,
+            octopus=octopus,
         )
         for pointer in fresh
     ]
@@ -73,7 +76,7 @@ def scan_export(
     return failed
 
 
-def _stamps(found: Mapping[str, Found], pseudonyms: Pseudonyms) -> dict[str, str]:
+def _stamps(found: Mapping[str, Found], pseudonyms: Pseudonyms, convention: str) -> dict[str, str]:
     """Pointer -> what changes with size and time of a file, or of what lies beside it when it may refer to that."""
     beside: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for each in found.values():
@@ -85,6 +88,7 @@ def _stamps(found: Mapping[str, Found], pseudonyms: Pseudonyms) -> dict[str, str
             pointer,
             each.size,
             each.changed,
+            convention,
             neighbours[each.place.rpartition("/")[0]] if each.place.lower().endswith(_REFERRING) else "",
         )
         for pointer, each in found.items()

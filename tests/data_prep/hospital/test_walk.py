@@ -94,8 +94,7 @@ def test_what_is_no_file_is_told(export):
 
 
 def test_names_that_are_no_text_are_found(export):
-    with open(os.fsencode(export) + b"/\xff\xfe", "wb") as file:
-        file.write(b"x")
+    (export / os.fsdecode(b"\xff\xfe")).write_bytes(b"x")
 
     assert len(found(export)) == 6
 
