@@ -11,7 +11,7 @@ from medmd.data._items import load_items
 from medmd.data._read import load_datalist
 from medmd.data._records import Case, Datalist, Header, InputSpec, TargetSpec
 from medmd.data._split import split_by_patient
-from medmd.data._statistics import target_statistics
+from medmd.data._statistics import label_density, target_statistics
 from medmd.data._write import write_datalist
 from medmd.data.check import CheckReport, Finding, check_datalist, record_findings, run_check
 
@@ -33,6 +33,7 @@ __all__ = [
     "TargetSpec",
     "check_datalist",
     "hash_inputs",
+    "label_density",
     "load_datalist",
     "load_items",
     "record_findings",

@@ -3,6 +3,7 @@
 from medmd.losses._adaptive_margin import AdaptiveMarginSupConLoss
 from medmd.losses._balanced_mse import BatchMonteCarloLoss, GaussianMixtureBalancedLoss
 from medmd.losses._conr import ConRLoss
+from medmd.losses._density_weighted import DensityWeightedLoss
 from medmd.losses._queue import FeatureQueue
 from medmd.losses._rank_n_contrast import RankNContrastLoss
 from medmd.losses._regression import HuberLoss, MeanSquaredErrorLoss, RegressionLoss
@@ -13,6 +14,7 @@ __all__ = [
     "AdaptiveMarginSupConLoss",
     "BatchMonteCarloLoss",
     "ConRLoss",
+    "DensityWeightedLoss",
     "FeatureQueue",
     "GaussianMixtureBalancedLoss",
     "HuberLoss",

@@ -2,9 +2,21 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
-from medmd.data import Case, Datalist, Header, InputSpec, TargetSpec, load_items, target_statistics, write_datalist
+from medmd.data import (
+    Case,
+    Datalist,
+    Header,
+    InputSpec,
+    TargetSpec,
+    label_density,
+    load_items,
+    target_statistics,
+    write_datalist,
+)
 from medmd.utils import MedmdError
 
 
@@ -118,3 +130,24 @@ def test_statistics_without_a_known_target_are_refused(tmp_path):
 
     with pytest.raises(MedmdError, match="known target, got none"):
         target_statistics(path)
+
+
+def test_the_density_of_labels_is_the_smoothed_histogram(tmp_path):
+    targets = [-0.5, -0.2, -3.0, -3.9, -3.5, -6.1, None]
+    path = _write(tmp_path, [_case(i, labs=[1.0], target=target) for i, target in enumerate(targets)])
+
+    found = label_density(path, kernel_size=3, sigma=1.0)
+
+    assert found["centres"] == [-6.5, -5.5, -4.5, -3.5, -2.5, -1.5, -0.5]
+    plain = [1, 0, 0, 2, 1, 0, 2]
+    expected = gaussian_filter1d(np.array(plain, dtype=float), 1.0, mode="constant", radius=1)
+    assert found["density"] == pytest.approx(expected.tolist())
+    assert label_density(path, kernel_size=1)["density"] == plain
+
+
+@pytest.mark.parametrize("options", [{"bin_width": 0}, {"sigma": 0}, {"kernel_size": 4}])
+def test_a_density_of_wrong_options_is_refused(tmp_path, options):
+    path = _write(tmp_path, [_case(0, labs=[1.0], target=0.0)])
+
+    with pytest.raises(MedmdError, match="bin_width, sigma, kernel_size"):
+        label_density(path, **options)

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from medmd.losses import (
     BatchMonteCarloLoss,
     ConRLoss,
+    DensityWeightedLoss,
     GaussianMixtureBalancedLoss,
     MeanSquaredErrorLoss,
     RankNContrastLoss,
@@ -179,7 +180,13 @@ def test_balancing_pulls_towards_the_rare_labels():
     assert prediction.grad.item() > 0  # a step downhill lowers the prediction, away from the crowd at -2
 
 
-@pytest.mark.parametrize("loss", [BatchMonteCarloLoss(), GaussianMixtureBalancedLoss(**MIXTURE)])
+DENSITY = {"centres": [-9.5, -8.5, -7.5, -6.5], "density": [1.0, 0.0, 4.0, 16.0]}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [BatchMonteCarloLoss(), GaussianMixtureBalancedLoss(**MIXTURE), DensityWeightedLoss(**DENSITY)],
+)
 def test_contributions_sum_and_masked_rows_do_not_count(loss):
     _, _, target, prediction = batch(2, spread=4)
     mask = torch.tensor([True, True, False, True, False, True])
@@ -192,6 +199,17 @@ def test_contributions_sum_and_masked_rows_do_not_count(loss):
     torch.testing.assert_close(parts.sum(), whole)
     assert (parts[~mask] == 0).all()
     assert loss(prediction[:0], target[:0]) == 0
+
+
+@pytest.mark.parametrize(("reweight", "power"), [("inverse", 1.0), ("sqrt_inverse", 0.5)])
+def test_density_weights(reweight, power):
+    loss = DensityWeightedLoss(**DENSITY, reweight=reweight, error="absolute")
+    labels = torch.tensor([-30.0, -9.6, -8.2, -7.9, -6.6, 3.0], dtype=torch.float64)
+    raw = [density**-power for density in (1, 1, 1, 4, 16, 16)]  # the empty bin takes the rarest density
+    mean = sum(density * density**-power for density in (1, 1, 4, 16)) / 22
+    expected = torch.tensor(raw, dtype=torch.float64) / mean
+    torch.testing.assert_close(loss.weights(labels), expected)
+    assert loss(labels + 2, labels).item() == pytest.approx((2 * expected).mean().item())
 
 
 def test_a_single_case_has_no_alternatives_in_its_batch():
@@ -209,6 +227,9 @@ def test_a_single_case_has_no_alternatives_in_its_batch():
         (lambda: RankNContrastLoss(temperature=-1), "temperature"),
         (lambda: ConRLoss(width=0), "width"),
         (lambda: ConRLoss(push=-1), "push"),
+        (lambda: DensityWeightedLoss(centres=[0.0], density=[0.0]), "not all 0"),
+        (lambda: DensityWeightedLoss(centres=[0.0, 1.0], density=[1.0]), "expected 2 numbers"),
+        (lambda: DensityWeightedLoss(centres=[0.0], density=[1.0], reweight="root"), "reweight"),
         (lambda: BatchMonteCarloLoss(noise=0), "noise"),
         (lambda: GaussianMixtureBalancedLoss(weights=[1.0], means=[0.0], variances=[0.0]), "variances"),
         (lambda: GaussianMixtureBalancedLoss(weights=[0.5], means=[0.0], variances=[1.0]), "sum of 1"),

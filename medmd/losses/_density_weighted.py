@@ -1,0 +1,66 @@
+"""Errors weighed by how rare their labels are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from medmd.losses._inputs import check_choice, check_range
+from medmd.losses._regression import RegressionLoss, count
+
+
+class DensityWeightedLoss(RegressionLoss):
+    """Mean of errors, each weighed by the inverse density of its label (LDS).
+
+    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, with `medmd.data.label_density`.
+    A label takes the weight of the nearest bin. Weights are scaled so that their mean over the cases of the histogram
+    is 1.
+
+    Args:
+        centres: of the bins, ascending and equally spaced, in the unit of the target.
+        density: smoothed number of cases of each bin, at least 0; a bin of 0 takes the smallest one above.
+        reweight: `inverse`, or `sqrt_inverse` for its root.
+        error: `squared` or `absolute`.
+        reduction: `mean` or `none`.
+
+    Raises:
+        ValueError: an argument is outside its range, or the lists differ in length.
+    """
+
+    def __init__(
+        self,
+        *,
+        centres: Sequence[float],
+        density: Sequence[float],
+        reweight: str = "sqrt_inverse",
+        error: str = "squared",
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        check_choice("reweight", reweight, ("inverse", "sqrt_inverse"))
+        self.error = check_choice("error", error, ("squared", "absolute"))
+        if len(centres) != len(density) or not any(value > 0 for value in density):
+            msg = f"density: expected {len(centres)} numbers of at least 0, not all 0; got {len(density)}."
+            raise ValueError(msg)
+        for value in density:
+            check_range("density", value, low=0.0)
+        common = torch.tensor(density, dtype=torch.float64)
+        common = common.clamp(min=float(common[common > 0].min()))
+        weights = 1 / (common if reweight == "inverse" else common.sqrt())
+        self.register_buffer("_weights", weights * common.sum() / (weights * common).sum())
+        self._first = float(centres[0])
+        self._width = float(centres[1] - centres[0]) if len(centres) > 1 else 1.0
+
+    def weights(self, target: Tensor) -> Tensor:
+        """(B,) weights of labels (B,)."""
+        table: Tensor = self.get_buffer("_weights").to(target)
+        places = ((target - self._first) / self._width).round().long().clamp(0, len(table) - 1)
+        return table[places]
+
+    def contributions(self, prediction: Tensor, target: Tensor, rows: Tensor) -> Tensor:
+        """Weight times error of the row / B."""
+        difference = prediction - target
+        errors = difference.square() if self.error == "squared" else difference.abs()
+        return rows * self.weights(target) * errors / count(rows)
