@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 # In inches.
 _LINE, _PAD, _GAP, _WIDTH, _MARGIN = 0.165, 0.12, 0.34, 3.3, 0.2
-_LETTERS = 46
+_LETTERS, _WIDE_LETTERS = 46, 150
+# As wide as a digit, so that numbers stand below each other.
+_BLANK = "\u2007"
 _INK, _EDGE = "#1c2430", "#8792a2"
 _FOUND, _ASIDE, _USED = "#eef2f8", "#fdf3e3", "#e3f3ea"
 _NAMES = {"vf": "visual fields", "oct": "OCT volumes", "fundus": "photographs"}
 _MOST_REASONS = 14
+_MIDDLE = 1
 
 
 class _Box(NamedTuple):
@@ -42,8 +45,7 @@ def flow_png(flow: Flow, reasons: Mapping[str, str]) -> bytes:
     from matplotlib.figure import Figure
 
     columns = [_column(kind, stage, reasons) for kind, stage in flow.kinds.items()]
-    rows: list[list[_Box | None]] = [_top(flow, reasons), *_transposed(columns), [_bottom(flow)]]
-    rows = [row for row in rows if row]
+    rows: list[list[_Box | None]] = [*_top(flow, reasons), *_transposed(columns), [_bottom(flow)]]
     heights = [max(box.height for box in row if box is not None) for row in rows]
     width = 3 * _WIDTH + 2 * _GAP + 2 * _MARGIN
     height = sum(heights) + _GAP * (len(rows) - 1) + 2 * _MARGIN
@@ -58,19 +60,18 @@ def flow_png(flow: Flow, reasons: Mapping[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def _top(flow: Flow, reasons: Mapping[str, str]) -> list[_Box | None]:
+def _top(flow: Flow, reasons: Mapping[str, str]) -> list[list[_Box | None]]:
     if flow.files is None:
         return []
     examinations = sum(stage.found for stage in flow.kinds.values())
-    found = [f"{flow.files.found} files", f"{flow.files.used} with readable examinations"]
-    told = [
-        f"{examinations} examinations of",
-        f"{flow.eyes.found} eyes of {flow.patients.found} patients",
-    ]
-    boxes: list[_Box | None] = [_Box(found, _FOUND), _Box(told, _FOUND)]
-    aside = _reasons(flow.files.excluded, reasons, "files set aside")
-    aside += _reasons(flow.unpaired, reasons, "examinations without what pairing needs")
-    return [*boxes, _Box(aside, _ASIDE) if aside else None]
+    aside = _reasons(flow.files.excluded, reasons, "files set aside", letters=_WIDE_LETTERS)
+    title = "examinations without what pairing needs"
+    aside += _reasons(flow.unpaired, reasons, title, letters=_WIDE_LETTERS)
+    told = f"{examinations} examinations of {flow.eyes.found} eyes of {flow.patients.found} patients"
+    rows: list[list[_Box | None]] = [[_Box([f"{flow.files.found} files"], _FOUND)]]
+    if aside:
+        rows.append([_Box(aside, _ASIDE)])
+    return [*rows, [_Box([told], _FOUND)]]
 
 
 def _column(kind: str, stage: Stage, reasons: Mapping[str, str]) -> list[_Box | None]:
@@ -94,40 +95,47 @@ def _with(images: str) -> str:
     return images.replace("oct", "OCT").replace(" + ", " and ") + ("" if "+" in images else " only")
 
 
-def _reasons(counts: Mapping[str, int], reasons: Mapping[str, str], title: str) -> list[str]:
+def _reasons(
+    counts: Mapping[str, int], reasons: Mapping[str, str], title: str, *, letters: int = _LETTERS
+) -> list[str]:
     if not counts:
         return []
     lines = [f"{sum(counts.values())} {title}"]
     shown = list(counts.items())[:_MOST_REASONS]
     for reason, count in shown:
-        text = f"{count:>4}  {reasons.get(reason, reason.replace('-', ' '))}"
-        lines += textwrap.wrap(text, _LETTERS, subsequent_indent=" " * 8, drop_whitespace=True, initial_indent="  ")
+        text = f"{_aligned(count)}  {reasons.get(reason, reason.replace('-', ' '))}"
+        lines += textwrap.wrap(text, letters, subsequent_indent=7 * _BLANK)
     rest = sum(counts.values()) - sum(count for _, count in shown)
-    return [*lines, f"  {rest:>4}  for further reasons"] if rest else lines
+    return [*lines, f"{_aligned(rest)}  for further reasons"] if rest else lines
+
+
+def _aligned(count: int) -> str:
+    return str(count).rjust(6, _BLANK)
 
 
 def _transposed(columns: Sequence[Sequence[_Box | None]]) -> list[list[_Box | None]]:
-    rows = [list(row) for row in zip(*columns, strict=True)]
+    rows: list[list[_Box | None]] = [list(row) for row in zip(*columns, strict=True)]
     return [row for row in rows if any(box is not None for box in row)]
 
 
 def _draw(axes: Any, rows: Sequence[Sequence[_Box | None]], heights: Sequence[float], width: float, top: float) -> None:
-    """Boxes from the top down, and an arrow down from each to the next below it."""
+    """Boxes from the top down, with arrows from each row to the next: within a column, or from or to a wide box."""
     upper = top - _MARGIN
-    before: dict[float, float] = {}
+    # Column -> lower end of the last box in it. A wide box is in the middle one until three follow it.
+    ends: dict[int, float] = {}
     for row, height in zip(rows, heights, strict=True):
-        below: dict[float, float] = dict(before)
-        for place, box in enumerate(row):
-            middle = width / 2 if len(row) == 1 else _MARGIN + _WIDTH / 2 + place * (_WIDTH + _GAP)
-            if box is None:
-                continue
-            for x in before if len(row) == 1 else [middle]:
-                if x in before:
-                    _arrow(axes, x, before[x], upper)
-            wide = width - 2 * _MARGIN if len(row) == 1 else _WIDTH
-            _paint(axes, box, middle - wide / 2, upper, wide)
-            below[middle] = upper - box.height
-        before = below
+        wide = len(row) == 1
+        if not wide and list(ends) == [_MIDDLE]:
+            ends = dict.fromkeys(range(len(row)), ends[_MIDDLE])
+        for column, box in enumerate(row):
+            if box is not None:
+                for above in ends if wide else {column} & set(ends):
+                    _arrow(axes, _MARGIN + _WIDTH / 2 + above * (_WIDTH + _GAP), ends[above], upper)
+                left = _MARGIN + column * (_WIDTH + _GAP)
+                _paint(axes, box, left, upper, width - 2 * _MARGIN if wide else _WIDTH)
+                ends = ends | {column: upper - box.height}
+        if wide:
+            ends = {_MIDDLE: ends[0]}
         upper -= height + _GAP
 
 
