@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data_prep._exit import EXIT_CODES, Exit, exit_code
 from data_prep.hospital import convert, locate, read_key
-from medmd.utils import MedmdError
+from medmd.utils import MedmdError, WriteError
 
 _PROGRAM = "python -m data_prep.hospital"
 _EPILOG = f"""\
@@ -82,6 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MedmdError as error:
         print(error, file=sys.stderr)
         return Exit.BAD_CALL
+    except WriteError as error:
+        print(error, "The same command finishes the work.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("Interrupted. The same command finishes the work.", file=sys.stderr)
         return 130

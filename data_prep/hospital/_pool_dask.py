@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from medmd.utils import MedmdError
+from medmd.utils import MedmdError, WriteError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -81,6 +81,8 @@ class ClusterPool:
             result: R = future.result()
         except KilledWorker:
             return lost(item)
+        except WriteError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever the cluster's parts raise
             msg = f"The cluster failed ({type(error).__name__}). Run the same command again: what was read is kept."
             raise MedmdError(msg) from None
