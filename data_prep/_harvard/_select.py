@@ -80,7 +80,7 @@ def select(layout: Layout, summary: Summary, release: Release, *, limit: int | N
 
 
 def tallies(layout: Layout, selection: Selection, converted: Sequence[Converted]) -> list[Tally]:
-    """What became of every sample and of every file."""
+    """What became of every sample, of every file and of every image that was looked at."""
     left_out, files = dict(selection.left_out), dict(selection.files)
     for item in converted:
         files[item.selected.sample.name] = item.reason or "converted"
@@ -96,7 +96,20 @@ def tallies(layout: Layout, selection: Selection, converted: Sequence[Converted]
     for name in sorted(files):
         if files[name] not in ("converted", "merged"):
             every.exclude(files[name], name)
-    return [samples, every]
+    return [samples, every, _image_tally(converted)]
+
+
+def _image_tally(converted: Sequence[Converted]) -> Tally:
+    """A sample may be used although one of its images cannot: that is told here."""
+    images = Tally("images", total=0, word="quarantined")
+    for item in converted:
+        reasons = {name: reason for name, (reason, _) in item.faults.items()}
+        reasons |= dict.fromkeys(item.images, item.reason) if item.reason else {}
+        images.converted += len(item.images) if item.reason is None else 0
+        for name, reason in sorted(reasons.items()):
+            images.exclude(str(reason), f"{item.selected.case_id} {name}")
+    images.total = images.converted + images.excluded_count
+    return images
 
 
 def set_aside_shared(converted: Sequence[Converted]) -> None:

@@ -18,7 +18,7 @@ TRAINING, TEST = "Dataset/Training", "Dataset/Test"
 def run(source, out, *, workers=1, **options):
     report = convert(source, out, options=Options(**options), workers=workers)
     content = read_json(out / "report.json")
-    for tally in ("samples", "files"):
+    for tally in ("samples", "files", "images"):
         found = content[tally]
         aside = sum(entry["count"] for entry in found["quarantined"].values())
         assert found["total"] == found["converted"] + found["merged"] + aside
@@ -165,7 +165,19 @@ def test_an_input_that_is_not_there_or_cannot_be_used_is_missing(gf, tmp_path):
     image = nibabel.load(tmp_path / "out" / cases["harvard_gf-0008"].inputs["oct"])
     assert image.get_data_dtype() == np.uint8
     assert report.usable == 14
+    # Every sample is used, and yet somebody should look.
+    assert quarantined(content) == {}
+    assert quarantined(content, "images")["oct_blank"] == ["harvard_gf-0003 oct"]
+    assert content["images"]["total"] == 14 * 2 - 2
+    assert report.faulty
     assert check_datalist(tmp_path / "out" / "datalist.json").ok
+
+
+def test_an_image_that_needs_pickle_is_set_aside_alone(gf, tmp_path):
+    write_sample(gf / TRAINING, 1, oct_volume=True, oct_bscans=volume(1).astype(object))
+    _, content = run(gf, tmp_path / "out")
+    assert quarantined(content, "images") == {"array_needs_pickle": ["harvard_gf-0001 oct"]}
+    assert cases_of(tmp_path / "out")["harvard_gf-0001"].present == ("rnfl_map",)
 
 
 def test_everything_that_is_set_aside_has_its_reason(gf, tmp_path):
@@ -190,7 +202,9 @@ def test_everything_that_is_set_aside_has_its_reason(gf, tmp_path):
     assert files["sample_twice"] == [f"{TRAINING}/data_00006.npz", f"{TRAINING}/data_0006.npz"]
     assert files["document"] == ["README.md"]
     assert files["system_file"] == ["Dataset/.DS_Store"]
-    assert set(content["reasons"]) == set(ids) | set(files) == set(content["fixes"])
+    images = quarantined(content, "images")
+    assert set(images) == {"map_shape", "oct_blank"}
+    assert set(content["reasons"]) == set(ids) | set(files) | set(images) == set(content["fixes"])
     assert report.faulty
     assert report.usable == 6
     assert {path.name for path in (tmp_path / "out" / "rnfl_map").iterdir()} == {
@@ -203,6 +217,7 @@ def test_an_image_of_two_parts_stays_in_the_later_one(gf, tmp_path):
     write_sample(gf / TRAINING, 2, oct_volume=True, oct_bscans=volume(3))
     _, content = run(gf, tmp_path / "out")
     assert quarantined(content)["in_two_parts"] == ["harvard_gf-0001"]
+    assert quarantined(content, "images")["in_two_parts"] == ["harvard_gf-0001 oct", "harvard_gf-0001 rnfl_map"]
     assert content["identical_images"] == [["harvard_gf-0002", "harvard_gf-0003"]]
     assert not (tmp_path / "out" / "oct" / "harvard_gf-0001.nii.gz").exists()
     assert check_datalist(tmp_path / "out" / "datalist.json").ok

@@ -87,7 +87,7 @@ def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(papila, tmp_
     assert found == expected
 
 
-@pytest.mark.parametrize("clinical", [False, True])
+@pytest.mark.parametrize("clinical", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_bundle_trains_on_it_and_predicts(papila, tmp_path, clinical):
     dataset, run = tmp_path / "eyes", tmp_path / "run"
     line = [str(papila), str(dataset), "--validation-fraction", "0.2"]
