@@ -16,6 +16,8 @@ EXPORT_AGAIN = "Export the examination again."
 # Farther than any voxel of an eye: a distance above is not one in mm.
 _MOST_MM = 20.0
 _YEARS = range(1900, 2101)
+# From the earliest epoch to the last of these years.
+_MOST_DAYS = (date(2101, 1, 1) - date(1601, 1, 1)).days
 
 
 class BinaryFile:
@@ -107,7 +109,8 @@ def day(year: int, month: int, day_of_month: int) -> date | None:
 
 def day_of_ticks(ticks: int) -> date | None:
     """Day of a Windows file time: steps of 100 ns since 1601."""
-    return _later(date(1601, 1, 1), ticks / 864e9)
+    # Whole days first: as a float the number of steps would be rounded over midnight.
+    return _later(date(1601, 1, 1), ticks // 864_000_000_000)
 
 
 def day_of_serial(days: float) -> date | None:
@@ -123,7 +126,7 @@ def millimetres(value: float | None) -> float | None:
 
 
 def _later(epoch: date, days: float) -> date | None:
-    if not math.isfinite(days) or not 0 <= days < 200 * 366 + 366 * 300:
+    if not math.isfinite(days) or not 0 <= days <= _MOST_DAYS:
         return None
     found = epoch + timedelta(days=int(days))
     return found if found.year in _YEARS else None

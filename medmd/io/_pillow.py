@@ -17,6 +17,9 @@ from medmd.io._binary import EXPORT_AGAIN
 from medmd.io._limits import MAX_PHOTO_PIXELS, check_size
 from medmd.io._refusal import RefusedError
 
+# Blank paper compresses like this; photographs have fewer than a hundred pixels a byte.
+_MOST_PIXELS_A_BYTE = 1000
+
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
@@ -35,17 +38,24 @@ def quiet(*loggers: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened_image(stream: Any, formats: Sequence[str]) -> Iterator[Image.Image]:
+def opened_image(stream: Any, formats: Sequence[str], *, held: int | None = None) -> Iterator[Image.Image]:
     """An image whose header is read and whose pixels are not.
 
+    Args:
+        stream: a path or a stream.
+        formats: Pillow's names of what it may be.
+        held: number of bytes of the image; with it, an image far emptier than any photograph is refused.
+
     Raises:
-        RefusedError: larger than Pillow or we accept. Damage raises what Pillow raises; `medmd.io.read_all` turns it
-            into a refusal.
+        RefusedError: larger than Pillow or we accept, or emptier. Damage raises what Pillow raises;
+            `medmd.io.read_all` turns it into a refusal.
     """
     with quiet("PIL"):
         try:
             with Image.open(stream, formats=tuple(formats)) as image:
-                check_size((image.height, image.width), most=MAX_PHOTO_PIXELS)
+                pixels = check_size((image.height, image.width), most=MAX_PHOTO_PIXELS)
+                if held is not None and pixels > _MOST_PIXELS_A_BYTE * held:
+                    raise _too_empty(pixels, held)
                 yield image
         except (Image.DecompressionBombError, SyntaxError) as error:
             # The text is Pillow's own, but the chain could hold more.
@@ -69,13 +79,13 @@ def decode(
     Raises:
         RefusedError: another size, or a kind of pixels that is neither gray nor RGB.
     """
+    check_size(expected, most=most)
     with opened_image(io.BytesIO(data), formats) as image:
         if (image.height, image.width) != tuple(expected):
             detail = (
                 f"An image has {image.height} x {image.width} pixels where {expected[0]} x {expected[1]} are declared."
             )
             raise RefusedError(reason="size-contradicts", detail=detail, fix=EXPORT_AGAIN)
-        check_size(expected, most=most)
         return pixels_of(image)
 
 
@@ -91,6 +101,11 @@ def pixels_of(image: Image.Image) -> npt.NDArray[Any]:
         return np.array(image).astype(np.uint16)
     detail = "The pixels are neither gray nor red, green and blue."
     raise RefusedError(reason="colour-model", detail=detail, fix="Export as RGB, or as gray of 8 or 16 bits.")
+
+
+def _too_empty(pixels: int, held: int) -> RefusedError:
+    detail = f"The image declares {pixels} pixels in {held} bytes: it is empty, or made to fill the memory."
+    return RefusedError(reason="size-contradicts", detail=detail, fix=EXPORT_AGAIN)
 
 
 def _unreadable(error: Exception) -> RefusedError:

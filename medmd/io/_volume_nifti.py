@@ -22,6 +22,7 @@ _GZIP = b"\x1f\x8b"
 _VERSIONS = {348: (344, (b"n+1\0", b"ni1\0")), 540: (4, (b"n+2\0", b"ni2\0"))}
 _PAIRS = (b"ni1\0", b"ni2\0")
 _MOST_OFFSET = 2**20
+_LOGGERS = ("nibabel", "nibabel.global")
 # Codes of the unit of space: unknown is mm by custom.
 _UNITS = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
 
@@ -75,7 +76,7 @@ def _signature(start: bytes) -> tuple[int, bytes] | None:
 
 def _declared(start: bytes, length: int) -> tuple[Declared, int]:
     kind = nib.Nifti1Header if length == 348 else nib.Nifti2Header
-    with quiet("nibabel.global", "nibabel"):
+    with quiet(*_LOGGERS):
         header = kind.from_fileobj(BytesIO(start[:length]), check=False)
         shape = tuple(int(size) for size in header["dim"][1 : 1 + max(0, min(int(header["dim"][0]), 7))])
         shape = _without_single_axes(shape)
@@ -115,6 +116,9 @@ def _scale(header: Any) -> tuple[float, float]:
 def _turned(header: Any) -> bool:
     if not (int(header["qform_code"]) or int(header["sform_code"])):
         return False
-    matrix = header.get_best_affine()[:3, :3]
-    lengths = np.linalg.norm(matrix, axis=0)
-    return not np.allclose(matrix, np.diag(lengths), atol=1e-3 * float(lengths.max(initial=0)))
+    with quiet(*_LOGGERS):
+        matrix = header.get_best_affine()[:3, :3]
+        lengths = np.linalg.norm(matrix, axis=0)
+    if not np.isfinite(lengths).all():
+        return True
+    return not np.allclose(matrix, np.diag(lengths), atol=1e-3 * float(lengths.max()))

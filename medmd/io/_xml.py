@@ -58,9 +58,9 @@ def text_of(element: Element | None, path: str) -> str | None:
 
 
 def number_of(element: Element | None, path: str) -> float | None:
-    """A finite number at a path; None when there is none."""
+    """A finite number at a path, its per cent sign left out; None when there is none."""
     try:
-        value = float(text_of(element, path) or "nan")
+        value = float((text_of(element, path) or "nan").removesuffix("%"))
     except ValueError:
         return None
     return value if math.isfinite(value) else None

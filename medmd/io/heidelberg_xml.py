@@ -27,7 +27,7 @@ from medmd.io._limits import MAX_VOXELS, check_size
 from medmd.io._pillow import opened_image, pixels_of
 from medmd.io._records import Laterality, OctVolume, Spacing, Subject
 from medmd.io._refusal import RefusedError
-from medmd.io._source import Source
+from medmd.io._source import Source, size
 from medmd.io._xml import number_of, parse_xml, root_name, text_of
 
 _ROOT = "HEDX"
@@ -175,7 +175,7 @@ def _beside(folder: Path, url: str | None) -> Path:
 
 
 def _slice(path: Path, expected: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    with opened_image(path, _FORMATS) as image:
+    with opened_image(path, _FORMATS, held=size(path)) as image:
         if (image.height, image.width) != expected:
             detail = f"A B-scan has {image.height} x {image.width} pixels where {expected} are declared."
             raise RefusedError(reason="size-contradicts", detail=detail, fix=EXPORT_AGAIN)

@@ -19,7 +19,7 @@ from medmd.io._limits import MAX_VOXELS, check_size
 from medmd.io._pillow import opened_image, pixels_of
 from medmd.io._records import FundusPhoto, OctVolume
 from medmd.io._refusal import RefusedError
-from medmd.io._source import Source
+from medmd.io._source import Source, size
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
@@ -39,7 +39,7 @@ def matches(head: bytes, source: Source) -> bool:
 def read_all(source: Source) -> Iterable[FundusPhoto | OctVolume]:
     """The photograph, or the volume of all pages."""
     stream: Any = BytesIO(source) if isinstance(source, bytes) else source
-    with opened_image(stream, _FORMATS) as image:
+    with opened_image(stream, _FORMATS, held=size(source)) as image:
         pages = int(getattr(image, "n_frames", 1))
         if pages == 1:
             return [_photograph(image)]

@@ -27,6 +27,8 @@ _HEADER_BYTES = 15
 _MOST_CHUNKS = 10_000
 # Smaller ones are placeholders of shortened files.
 _LEAST_PHOTO = 64
+# Sixteen times what devices write.
+_MOST_OF_A_SLICE = 2**24
 
 _JPEG, _SCAN, _PHOTO, _RAW_PHOTO = b"@IMG_JPEG", b"@IMG_SCAN_03", b"@IMG_FUNDUS", b"@IMG_OBS"
 _ENCODINGS = ("JPEG2000", "JPEG")
@@ -156,7 +158,7 @@ def _compressed_slices(part: BinaryFile) -> tuple[int, npt.NDArray[Any]]:
 
 
 def _slice(part: BinaryFile, size: tuple[int, int]) -> npt.NDArray[Any]:
-    image = decode(part.take(part.unpack("<I")[0]), formats=_ENCODINGS, expected=size)
+    image = decode(part.take(part.unpack("<I")[0]), formats=_ENCODINGS, expected=size, most=_MOST_OF_A_SLICE)
     if image.ndim != 2:
         raise RefusedError(reason="colour-model", detail="A B-scan is not gray.", fix=EXPORT_AGAIN)
     return image

@@ -24,7 +24,7 @@ from medmd.io._refusal import RefusedError
 from medmd.io._source import Source
 
 _NAME = re.compile(
-    r"P?(?P<patient>.*)_(?P<scan>Macular|Optic Disc) Cube (?P<along>\d{2,4})x(?P<slices>\d{2,4})"
+    r"P?(?P<patient>.*)_(?P<scan>Macular|Optic Disc) Cube (?P<along>\d{1,4})x(?P<slices>\d{1,4})"
     r"_(?P<month>\d{1,2})-(?P<day>\d{1,2})-(?P<year>\d{4})_\d{1,2}-\d{1,2}-\d{1,2}"
     r"_(?P<side>OD|OS)_sn\w*_cube_(?:z|raw)\.img",
     re.IGNORECASE,

@@ -17,7 +17,7 @@ def _reason(data: bytes | Path) -> str:
 
 @pytest.mark.parametrize("from_path", [True, False])
 def test_a_field_is_read(tmp_path: Path, from_path: bool) -> None:
-    data = vendor.hfa_xml(md="-12.34", psd="7.8", side="R", vfi="65")
+    data = vendor.hfa_xml(md="-12.34", psd="7.8", side="R", vfi="65%")
     (tmp_path / "a").write_bytes(data)
     field = read(tmp_path / "a" if from_path else data)
     assert isinstance(field, VisualField)

@@ -151,8 +151,9 @@ def _declare(data: bytes, width: int, height: int) -> bytes:
 
 def test_decompression_bombs_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = images.picture(format="PNG")
-    # Beyond what Pillow itself accepts, and beyond what we accept.
+    # Beyond what Pillow itself accepts, emptier than a photograph can be, and beyond what we accept.
     assert _reason(_declare(data, 60_000, 60_000)) == "size-too-large"
+    assert _reason(_declare(data, 12_000, 12_000)) == "size-contradicts"
     monkeypatch.setattr("medmd.io._pillow.MAX_PHOTO_PIXELS", 100)
     assert _reason(data) == "size-too-large"
 

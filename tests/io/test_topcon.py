@@ -97,6 +97,7 @@ def test_without_facts_all_of_them_are_unknown() -> None:
         (vendor.fda, (5, 12, 10), "truncated"),
         (vendor.fda, (2**28, 1, 1), "truncated"),
         (vendor.fda, (2**31, 512, 512), "size-too-large"),
+        (vendor.fda, (1, 2**13, 2**13), "size-too-large"),
         (vendor.fda, (0, 12, 10), "size-impossible"),
         (vendor.fds, (5, 12, 10), "truncated"),
         (vendor.fds, (4, 11, 10), "ok"),
@@ -116,25 +117,25 @@ def test_other_depths_of_bits_are_refused() -> None:
 
 
 def test_slices_that_differ_in_bits_or_have_colours_are_refused() -> None:
-    eight, sixteen = vendor._jpeg2000(vendor.gray_volume()[0]), vendor._jpeg2000(vendor.gray_volume(dtype=np.uint16)[0])
-    colour = vendor._jpeg2000(vendor.photograph(12, 10))
+    eight, sixteen = vendor.jpeg2000(vendor.gray_volume()[0]), vendor.jpeg2000(vendor.gray_volume(dtype=np.uint16)[0])
+    colour = vendor.jpeg2000(vendor.photograph(12, 10))
     for images, reason in (((eight, sixteen), "slices-differ"), ((colour, colour), "colour-model")):
         body = struct.pack("<B6I", 2, 0, 0, 10, 12, 2, 0) + b"".join(struct.pack("<I", len(i)) + i for i in images)
-        assert _reason(vendor._topcon_file(b"FDA", [(b"@IMG_JPEG", body)])) == reason
+        assert _reason(vendor.topcon_file(b"FDA", [(b"@IMG_JPEG", body)])) == reason
 
 
 def test_a_photograph_that_is_gray_is_refused() -> None:
-    image = vendor._jpeg2000(vendor.gray_volume(1, 80, 80)[0])
+    image = vendor.jpeg2000(vendor.gray_volume(1, 80, 80)[0])
     chunk = struct.pack("<6I", 80, 80, 24, 1, 0xA02, len(image)) + image
-    assert _reason(vendor._topcon_file(b"FDA", [(b"@IMG_FUNDUS", chunk)])) == "colour-model"
+    assert _reason(vendor.topcon_file(b"FDA", [(b"@IMG_FUNDUS", chunk)])) == "colour-model"
 
 
 def test_a_file_without_slices_is_refused() -> None:
-    assert _reason(vendor._topcon_file(b"FDA", [])) == "no-volume"
+    assert _reason(vendor.topcon_file(b"FDA", [])) == "no-volume"
 
 
 def test_the_outer_eye_is_refused() -> None:
-    assert _reason(vendor._topcon_file(b"FAA", [])) == "external-eye"
+    assert _reason(vendor.topcon_file(b"FAA", [])) == "external-eye"
 
 
 def test_a_file_that_ends_early_is_refused() -> None:

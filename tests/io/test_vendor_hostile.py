@@ -167,7 +167,7 @@ def test_names_of_raw_cubes(tmp_path_factory: pytest.TempPathFactory, name: str)
         images.nifti(declared=(2**10, 2**10, 2**10), compressed=True),
         b"CMDb"
         + bytes(32)
-        + vendor._e2e_chunk(0x40000000, struct.pack("<5I", 0, 0x02200201, 0, 2**15, 2**15), (1, 2, 3), 0),
+        + vendor.e2e_chunk(0x40000000, struct.pack("<5I", 0, 0x02200201, 0, 2**15, 2**15), (1, 2, 3), 0),
         b"FOCTFDA" + bytes(8) + b"\x09@IMG_JPEG" + struct.pack("<I", 2**32 - 1),
     ],
     ids=["vol", "fda", "fds", "mha", "mha-packed", "nrrd-packed", "nifti-packed", "e2e", "chunk"],

@@ -189,6 +189,13 @@ def test_turned_axes_are_told_and_left() -> None:
     assert read(images.mha(more="TransformMatrix = 1 0 0 0 1 0 0 0 1")).warnings == ()
 
 
+def test_directions_that_are_no_numbers_are_told() -> None:
+    data = bytearray(images.nifti())
+    # sform_code, then the first number of srow_x.
+    data[254:256], data[280:284] = b"\1\0", b"\0\0\xc0\x7f"
+    assert read(bytes(data)).warnings == ("direction-ignored",)
+
+
 # --- Refusals -------------------------------------------------------------------------------------------------------
 
 
