@@ -12,6 +12,8 @@ _SIZE = 512
 _OVEREXPOSED, _DARK = 250, 25
 # The rim of the field is dark in every photograph, and its edge is sharp in none: both are left out.
 _INNER = 0.9
+# No photograph is longer than this many times its width.
+_NARROWEST = 32
 # Scales in pixels of the measured photograph: what counts as fine detail, and what as lighting.
 _DETAIL, _LIGHTING = 1.5, 32.0
 
@@ -34,7 +36,7 @@ def measure_photo(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
     from medmd.transforms import circle_mask, fit_fundus_circle
 
     small = _reduced(pixels)
-    circle = fit_fundus_circle(small.transpose(2, 0, 1))
+    circle = None if _is_strip(pixels) else fit_fundus_circle(small.transpose(2, 0, 1))
     field = np.ones(small.shape[:2], dtype=bool)
     found = {"circle_found": float(circle is not None)}
     if circle is not None:
@@ -51,6 +53,11 @@ def measure_photo(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
         "sharpness": float(detail.std() / max(green[field].mean(), 1.0)),
         "colourfulness": _colourfulness(small[field].astype(np.float64)),
     }
+
+
+def _is_strip(pixels: npt.NDArray[np.uint8]) -> bool:
+    """Whether a picture is so narrow that nothing is left of it at the size of measuring."""
+    return min(pixels.shape[:2]) * _NARROWEST < max(pixels.shape[:2])
 
 
 def _reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
