@@ -24,6 +24,9 @@ from medmd.io._limits import MAX_VOXELS, check_size
 from medmd.io._records import OctVolume
 from medmd.io._refusal import RefusedError
 
+# Sixteen times the slices of the largest volume that scanners are known to make.
+MAX_FRAMES = 2**14
+
 Pixels: TypeAlias = npt.NDArray[Any]
 
 # Scans whose slices are parallel, scans whose slices are not, and scans that are no volume.
@@ -56,6 +59,7 @@ def read_volumes(file: DicomFile) -> list[OctVolume]:
     _check(header, shape)
     count = frame_count(header)
     check_size((count, shape.rows, shape.columns), most=MAX_VOXELS)
+    check_size((count,), most=MAX_FRAMES)
     groups = items(header, "PerFrameFunctionalGroupsSequence")
     shared = first(header, "SharedFunctionalGroupsSequence")
     if groups and len(groups) != count:
@@ -98,10 +102,10 @@ def _check(header: Dataset, shape: Shape) -> None:
 def _stacks(
     header: Dataset, shared: Dataset | None, groups: Sequence[Dataset], count: int, *, flat: bool
 ) -> list[Stack]:
-    described: Sequence[Dataset | None] = groups or [None] * count
+    described = [frame_of(group, shared) for group in groups] or [frame_of(None, shared)] * count
     spacing = numbers(header, "PixelSpacing")
     return stacks(
-        [frame_of(group, shared) for group in described],
+        described,
         fallback=slice_distance(header, [shared, *groups[:1]]),
         in_plane=(spacing[0], spacing[1]) if len(spacing) == 2 else None,
         flat=flat,
