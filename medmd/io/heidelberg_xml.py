@@ -28,6 +28,7 @@ from medmd.io._pillow import opened_image, pixels_of
 from medmd.io._records import Laterality, OctVolume, Spacing, Subject
 from medmd.io._refusal import RefusedError
 from medmd.io._source import Source, size
+from medmd.io._tiff import check_pieces
 from medmd.io._xml import number_of, parse_xml, root_name, text_of
 
 _ROOT = "HEDX"
@@ -179,6 +180,7 @@ def _slice(path: Path, expected: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         if (image.height, image.width) != expected:
             detail = f"A B-scan has {image.height} x {image.width} pixels where {expected} are declared."
             raise RefusedError(reason="size-contradicts", detail=detail, fix=EXPORT_AGAIN)
+        check_pieces(image)
         pixels = pixels_of(image)
     if pixels.ndim == 3:
         if (pixels != pixels[..., :1]).any():

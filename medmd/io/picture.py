@@ -20,6 +20,7 @@ from medmd.io._pillow import opened_image, pixels_of
 from medmd.io._records import FundusPhoto, OctVolume
 from medmd.io._refusal import RefusedError
 from medmd.io._source import Source, size
+from medmd.io._tiff import check_pieces
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
@@ -57,6 +58,7 @@ def _photograph(image: Image.Image) -> FundusPhoto:
 
 def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     """By EXIF's orientation. Where EXIF cannot be read, the image stands as it is stored."""
+    check_pieces(image)
     image.load()
     try:
         image.getexif().get(_ORIENTATION)
@@ -110,4 +112,5 @@ def _page(image: Image.Image, number: int, shape: tuple[int, int, int]) -> npt.N
     if image.mode not in _GRAY:
         detail = "The file has several coloured pages."
         raise RefusedError(reason="several-images", detail=detail, fix="Export each photograph to a file of its own.")
+    check_pieces(image)
     return pixels_of(image)

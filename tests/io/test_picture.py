@@ -1,7 +1,9 @@
 """Photographs and TIFF stacks."""
 
 import io
+import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import clinical_images as images
 import clinical_vendor as vendor
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from medmd.io import FundusPhoto, OctVolume, RefusedError, Subject, read, read_all
+from medmd.io._tiff import check_pieces
 
 
 def _reason(data: bytes | Path) -> str:
@@ -142,7 +145,6 @@ def test_pages_that_do_not_fit_together_are_refused(monkeypatch: pytest.MonkeyPa
 
 def _declare(data: bytes, width: int, height: int) -> bytes:
     """A PNG whose header declares another size, with a right checksum."""
-    import struct
     import zlib
 
     body = b"IHDR" + struct.pack(">2I", width, height) + data[24:29]
@@ -168,6 +170,41 @@ def test_files_that_end_early_are_refused(format: str) -> None:
     data = images.picture(format=format)
     for length in (20, len(data) // 3, len(data) // 2):
         assert _reason(data[:length]) in ("damaged", "truncated", "format-unknown")
+
+
+def _tagged(data: bytes, tag: int, value: int) -> bytes:
+    """A little-endian TIFF with another value of a tag that has one number."""
+    start = struct.unpack_from("<I", data, 4)[0]
+    for place in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12):
+        number, kind, count = struct.unpack_from("<HHI", data, place)
+        if number == tag:
+            assert count == 1
+            width = {3: "<H", 4: "<I"}[kind]
+            return data[: place + 8] + struct.pack(width, value).ljust(4, b"\0") + data[place + 12 :]
+    raise AssertionError(tag)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate"])
+def test_tiffs_whose_pieces_do_not_fill_the_image_are_refused(compression: str) -> None:
+    """Pillow would leave the rest black, or shift the rows, without a word."""
+    stream = io.BytesIO()
+    Image.fromarray(vendor.photograph()).save(stream, "TIFF", compression=compression)
+    data = stream.getvalue()
+    assert np.array_equal(read(data).pixels, vendor.photograph())
+    height, rows, width = 257, 278, 256
+    assert _reason(_tagged(data, height, 5000)) in ("size-contradicts", "damaged")
+    assert _reason(_tagged(data, rows, 7)) in ("size-contradicts", "damaged")
+    if compression == "raw":
+        assert _reason(_tagged(data, width, 180)) == "size-contradicts"
+        assert _reason(_tagged(data, 279, 500)) == "size-contradicts"
+
+
+def test_tiles_are_counted() -> None:
+    check = SimpleNamespace(tag_v2={256: 100, 257: 90, 322: 64, 323: 64, 324: (8, 9, 10, 11), 277: 3})
+    check_pieces(check)
+    for change in ({324: (8, 9, 10)}, {324: 8}, {322: 32}, {284: 2}):
+        with pytest.raises(RefusedError, match="size-contradicts"):
+            check_pieces(SimpleNamespace(tag_v2=check.tag_v2 | change))
 
 
 def test_other_images_are_not_ours() -> None:
