@@ -12,6 +12,7 @@ from data_prep.hospital._facts import Scanned
 from data_prep.hospital._index import Index
 from data_prep.hospital._pseudonyms import Pseudonyms
 from data_prep.hospital._walk import Found, walk
+from medmd.utils import MedmdError
 
 if TYPE_CHECKING:
     from data_prep.hospital._site import SiteConfig
@@ -47,10 +48,10 @@ def find_files(root: Path, site: SiteConfig, pseudonyms: Pseudonyms) -> Export:
     tables = set(table_places(site, root))
     for found in walk(root):
         pointer = pseudonyms.pointer(found.place)
-        if found.reason is not None:
-            export.aside[pointer] = found.reason
-        elif found.place in tables:
+        if found.place in tables:
             export.tables[found.place] = pointer
+        elif found.reason is not None:
+            export.aside[pointer] = found.reason
         else:
             export.files[pointer] = found
     return export
@@ -69,7 +70,7 @@ def take_all(
         pseudonyms: makers of names.
 
     Raises:
-        MedmdError: a table cannot be read.
+        MedmdError: a table cannot be read, or is named twice.
     """
     from data_prep.hospital._tables import image_rows, table_fields
 
@@ -84,5 +85,8 @@ def take_all(
     take_files(ledger, index.files(), rows, pseudonyms)
     rows.close(ledger)
     for row in table_fields(site, export.root):
+        if pseudonyms.pointer(row.place) in ledger.file_of:
+            msg = "tables: two entries of the site file fit one table of visual fields. Make their patterns narrower."
+            raise MedmdError(msg)
         take_row(ledger, row, pointer=export.tables[row.table], pseudonyms=pseudonyms)
     return ledger

@@ -8,6 +8,7 @@ from PIL import Image
 
 from data_prep.hospital import Pseudonyms
 from medmd.data import load_datalist
+from medmd.utils import MedmdError
 
 NAMES = Pseudonyms(b"a key of at least 16 bytes")
 SITE = """
@@ -138,3 +139,21 @@ def test_a_table_that_contradicts_a_file_is_a_reason(tmp_path, export, pool, run
     found = report.tallies[1].excluded
     assert list(found) == ([reason] if reason else [])
     assert json.loads((tmp_path / "out" / "report.json").read_text())["examinations"]["total"] == 21
+
+
+def test_a_table_that_two_entries_name_is_refused(plain, pool, run):
+    twice = SITE + SITE.split("  - file: images.csv")[1].split("  - file: ")[1].join(["  - file: ", ""])
+
+    with pytest.raises(MedmdError, match="two entries"):
+        run(source=plain, site=twice)
+
+
+def test_a_table_in_a_folder_of_litter_is_read_when_it_is_named(plain, pool, run):
+    (plain / "__MACOSX").mkdir()
+    for name in ("fields.csv", "images.csv"):
+        (plain / name).rename(plain / "__MACOSX" / name)
+    site = SITE.replace("file: images.csv", "file: __MACOSX/images.csv").replace(
+        "file: fields", "file: __MACOSX/fields"
+    )
+
+    assert run(source=plain, site=site).usable == 4

@@ -1,6 +1,6 @@
 """Killed at any moment and run again, and whatever the number of workers: the same bytes."""
 
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,11 +34,12 @@ def finish(words):
 
 
 def kill_when(words, ready):
+    """Start the conversion and kill it; whether it had not ended before."""
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and not ready():
         time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    return process.wait() == -signal.SIGKILL
 
 
 def count(folder, pattern):
@@ -66,10 +67,16 @@ def test_killed_twenty_times_at_random_moments(command, tmp_path, snapshot):
     started = time.monotonic()
     finish(command("whole", "--workers", "2"))
     took = time.monotonic() - started
-    moments = np.random.RandomState(0)
-    for number in range(20):
-        ends = time.monotonic() + moments.uniform(0.2, 1.05) * took
-        kill_when(command(f"out{number % 4}", "--workers", "2"), lambda ends=ends: time.monotonic() > ends)
+    moments, kills = np.random.RandomState(0), 0
+    while kills < 20:
+        out = f"out{kills // 5}"
+        ends = time.monotonic() + moments.uniform(0.1, 1.0) * took
+        if kill_when(command(out, "--workers", "2"), lambda ends=ends: time.monotonic() > ends):
+            kills += 1
+        else:
+            # It ended before: this result is complete, and the next kills are for a new one.
+            assert snapshot(tmp_path / out) == snapshot(whole)
+            shutil.rmtree(tmp_path / out)
     for number in range(4):
         finish(command(f"out{number}", "--workers", "2"))
         assert snapshot(tmp_path / f"out{number}") == snapshot(whole)
