@@ -5,7 +5,6 @@ from medmd.networks._bundle_network import BundleNetwork
 from medmd.networks._densenet import DenseNetEncoder
 from medmd.networks._efficientnet_lite import EfficientNetLiteEncoder
 from medmd.networks._heads import Projector, RegressionHead
-from medmd.networks._placement import place_network
 from medmd.networks._predictions import Predictions
 from medmd.networks._regressor import MultimodalRegressor
 from medmd.networks._resnet import ResNetEncoder, SliceChannelEncoder
@@ -29,6 +28,5 @@ __all__ = [
     "ViTEncoder",
     "build_network",
     "load_weights",
-    "place_network",
     "save_weights",
 ]

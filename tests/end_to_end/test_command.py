@@ -12,11 +12,16 @@ ROOT = Path(__file__).parents[2]
 QUICK = ["--pretrain_epochs", "1", "--train_epochs", "1", "--phantom", "{'n': 40}", "--device", "cpu", "--threads", "1"]
 
 
-def monai(*words, cwd):
+def monai(*words, cwd, threads=1):
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     command = [sys.executable, "-m", "monai.bundle", "run", *map(str, words)]
     return subprocess.run(
-        command, cwd=cwd, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+        command,
+        cwd=cwd,
+        env=environment | {"OMP_NUM_THREADS": str(threads)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -41,6 +46,15 @@ def test_from_another_folder_with_overlays_the_places_are_below_it(tmp_path):
     assert json.loads((tmp_path / "output/remd/run.json").read_text())["method"] == "mmpareto"
     assert (tmp_path / "output/remd/checkpoints/pretrain").is_dir()
     assert not (tmp_path / "output/remd/mlruns.db").exists()
+
+
+def test_two_threads_as_a_user_has_them(tmp_path):
+    """The tests have one thread each. Convolutions with the channels last crashed with two of them."""
+    words = ["--config_file", str([str(bundle_folder() / name) for name in ("train.json", "presets/tiny.json")])]
+    words += [*QUICK[:-1], "2", "--pretrain_epochs", "5", "--train_epochs", "3", "--track", "False"]
+    done = monai(*words, "--stages", "['pretrain', 'train']", cwd=tmp_path, threads=2)
+    assert done.returncode == 0, (done.returncode, done.stderr[-3000:])
+    assert "train: epoch 3 of 3" in done.stdout
 
 
 def test_an_error_of_the_user_is_one_sentence(tmp_path):
