@@ -1,7 +1,7 @@
 """What reading an OCT volume costs beside plain decoding: our readers, pydicom, eyepy and oct-converter in one run.
 
-python benchmarks/conversion.py --output docs/results/conversion
-python benchmarks/conversion.py --slices 8 --rounds 1
+python -m benchmarks.conversion --output docs/results/conversion
+python -m benchmarks.conversion --slices 8 --rounds 1
 """
 
 from __future__ import annotations
@@ -237,6 +237,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
             return "-"
 
     return {
+        "command": f"python -m benchmarks.conversion --slices {options.slices} --rounds {options.rounds}",
         "slices": f"{options.slices} of {ROWS} x {COLUMNS}",
         "rounds": options.rounds,
         "processors": os.cpu_count(),

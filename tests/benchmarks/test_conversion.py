@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_small_run(tmp_path):
     stem = tmp_path / "conversion"
-    line = [sys.executable, "benchmarks/conversion.py", "--slices", "4", "--rounds", "1", "--output", str(stem)]
+    line = [sys.executable, "-m", "benchmarks.conversion", "--slices", "4", "--rounds", "1", "--output", str(stem)]
     subprocess.run(line, check=True, cwd=ROOT, capture_output=True, timeout=120)
     found = json.loads(stem.with_suffix(".json").read_text())
     rows = {(row["name"], row["input"]): row for row in found["reading"]}
