@@ -168,7 +168,7 @@ class QualityRules:
     max_saturated_photo: float = setting(0.2, "Share of the field that is overexposed.", number(0, 1))
     max_dark_photo: float = setting(0.5, "Share of the field that is nearly black.", number(0, 1))
     min_evenness: float = setting(0.1, "Dark part of the field relative to its bright part.", number(0, 1))
-    min_sharpness: float = setting(0.0, "Fine detail relative to brightness.", number(0, 10))
+    min_sharpness: float = setting(0.004, "Fine detail relative to brightness.", number(0, 10))
     min_colourfulness: float = setting(5.0, "Spread of the colours; grey photographs have none.", number(0, 200))
     circle_required: bool = setting(False, "Whether a photograph must show the round field of the camera.", flag())
 
