@@ -295,3 +295,39 @@ def test_an_image_that_changes_between_reading_and_writing_is_set_aside(tmp_path
     assert list(report.tallies[1].excluded) == ["changed-while-read"]
     assert check_datalist(tmp_path / "out" / "datalist.json").ok
     monkeypatch.undo()
+
+
+def test_what_could_not_be_read_this_time_is_read_the_next(tmp_path, export, pool, run, snapshot, monkeypatch):
+    from data_prep.hospital import _scan_export
+    from data_prep.hospital._facts import Scanned
+
+    real = _scan_export.scan
+    begun = []
+
+    def fail_twice(task):
+        begun.append(task)
+        reason = {1: "worker-died", 2: "file-unreadable"}.get(len(begun))
+        return real(task) if reason is None else Scanned(pointer=task.pointer, reason=reason)
+
+    monkeypatch.setattr(_scan_export, "scan", fail_twice)
+    first = run()
+    run()
+
+    assert adds_up(first)
+    assert {"worker-died", "file-unreadable"} <= set(first.tallies[0].excluded)
+    assert len(begun) == 24
+    monkeypatch.undo()
+    assert _scan_export._lost(begun[0]).reason == "worker-died"
+
+
+def test_verify_takes_a_file_that_cannot_be_read_for_changed(tmp_path, export, pool, run, monkeypatch):
+    run()
+    read = pool.count("scan")
+
+    def fail(_):
+        raise PermissionError
+
+    monkeypatch.setattr("data_prep.hospital._scan_export.sha256_file", fail)
+    run(verify=True)
+
+    assert pool.count("scan") == 2 * read
