@@ -146,9 +146,11 @@ class RequireFinite:
         number = record.iteration if record else step or state.iteration
         epoch = record.epoch if record else state.epoch
         group = self._engine.optimizer.param_groups[0]
+        # As it was set: by now, a schedule may have brought it down, to 0 at the end of a stage.
+        rate = group.get("initial_lr", group.get("lr"))
         help_ = advice(
             diagnose(record),
-            learning_rate=float(group["lr"]) if "lr" in group else None,
+            learning_rate=None if rate is None else float(rate),
             gradient_clip=self._engine.gradient_clip,
         )
         text = f"{self.stage}: stopped at step {number} of epoch {epoch}: {what} Nothing was saved after it. {help_}"

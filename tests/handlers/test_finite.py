@@ -122,6 +122,15 @@ def test_an_infinite_learning_rate_is_told_with_its_settings(guarded, stage, tmp
     assert names(made) == []
 
 
+def test_the_learning_rate_is_told_as_it_was_set_not_as_a_schedule_left_it(guarded, stage, tmp_path):
+    network = stage(tmp_path / "other").network
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e38)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.0 if step else 1.0)
+    made = guarded(tmp_path, network=network, optimizer=optimizer, scheduler=scheduler, interval=99)
+    with pytest.raises(MedmdError, match=r"learning_rate \(now 1e\+38\)"):
+        made.run()
+
+
 def order(stage, folder):
     """The dataset and the cases of the first epoch in their order."""
     loader = stage(folder).trainer.data_loader

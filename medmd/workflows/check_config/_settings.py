@@ -30,6 +30,10 @@ def check_settings_types(merged: Merged) -> None:
     shipped = shipped_settings(merged.config)
     for name, value in merged.config.items():
         default = merged.base.get(name) if merged.is_override((name,)) else shipped.get(name, merged.base.get(name))
+        if isinstance(default, dict) and _loses_target(default, value):
+            what, known = "replaces a whole component, but names no _target_", str(default["_target_"])
+            fix = f'"+{name}" merges with it; {name}#{next(iter(value), "name")} sets one argument'
+            merged.add(Finding("error", "wrong-type", (name,), what, None, known, short(value), fix))
         expected = _type_of(default)
         if expected is None or _is_reference(value) or not is_plain(value) or _same(expected, value):
             continue
@@ -68,6 +72,12 @@ def _type_of(value: Any) -> type | None:
     if _is_reference(value) or ConfigComponent.is_instantiable(value):
         return None
     return next((cls for cls in _NAMES if type(value) is cls), None)
+
+
+def _loses_target(default: dict[str, Any], value: Any) -> bool:
+    """Whether a component was laid over with settings alone, which build nothing: MONAI replaces, it does not merge."""
+    is_bare = isinstance(value, dict) and "_target_" not in value and not is_disabled(value)
+    return is_bare and ConfigComponent.is_instantiable(default)
 
 
 def _is_reference(value: Any) -> bool:

@@ -59,6 +59,7 @@ def test_the_other_configurations_are_clean():
         {"train#trainer#max_epochs": 2, "train::handlers::0::_disabled_": True, "autocast_dtype": "bfloat16"},
         {"network#encoders#oct#depth": 10, "phantom#n": 24, "augmentation#3#_disabled_": "True", "debug": True},
         {"tracking": "mlflow", "experiment_name": "x", "logging_file": "l.conf", "_my_remark": 1},
+        {"balancer": {"_disabled_": True}, "datalist": "x/datalist.json"},
         {"device": "$torch.device('cpu')", "batch_size": "@retina_band", "gradient_clip": 1},
         {"fundus_size": "$100 + 12", "oct_size": f"%{BUNDLE}/presets/tiny.json::oct_size"},
     ],
@@ -92,6 +93,12 @@ def test_what_users_override_is_clean(overrides):
         ({"learning_rate": "fast"}, "learning_rate: wrong type; expected float; got 'fast'"),
         ({"output_dir": ["x"]}, "output_dir: wrong type; expected str; got ['x']"),
         ({"phantom": 3}, "phantom: wrong type; expected dict; got 3"),
+        (
+            {"balancer": {"rho": 0.1}},
+            "balancer: replaces a whole component, but names no _target_; expected medmd.balancing.SGM; "
+            "got {'rho': 0.1}; fix: \"+balancer\" merges with it; balancer#rho sets one argument",
+        ),
+        ({"session": {}}, "session: replaces a whole component, but names no _target_"),
     ],
 )
 def test_what_users_mistake_is_found(overrides, text):
