@@ -33,7 +33,8 @@ _DEVICES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "topcon": (
         "topcon",
         (
-            ("triton", "triton"), ("maestro", "maestro"), ("oct-1", "maestro"), ("oct-2000", "3d oct-2000"),
+            ("triton", "triton"), ("maestro", "maestro"), ("oct-1000", "3d oct-1000"), ("oct-2000", "3d oct-2000"),
+            ("dri oct-1", "dri oct-1"), ("oct-1", "maestro"),
             ("nw400", "trc-nw400"), ("nw8", "trc-nw8"), ("trc-50", "trc-50"),
         ),
     ),

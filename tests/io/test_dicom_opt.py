@@ -321,6 +321,8 @@ def test_the_region_is_unknown_when_places_name_the_retina_or_both():
     [
         ("Carl Zeiss Meditec", "CIRRUS HD-OCT 5000", "zeiss cirrus"),
         ("TOPCON", "3D OCT-1Maestro2", "topcon maestro"),
+        ("TOPCON", "3D OCT-1000 MARK II", "topcon 3d oct-1000"),
+        ("TOPCON", "DRI OCT-1 Atlantis", "topcon dri oct-1"),
         ("Topcon Healthcare", "Unheard of", "topcon"),
         ("", "Optos California", "optos california"),
         ("Doe Devices", "Jane's scanner", None),
