@@ -143,7 +143,7 @@ def _prediction_distance(expected: Path, found: Path) -> dict[str, dict[str, flo
     first, second = (
         pd.read_csv(folder / "predictions.csv", float_precision="round_trip") for folder in (expected, found)
     )
-    names = [str(name) for name in first if str(name).startswith(("fusion", "unimodal", "pretrain", "late"))]
+    names = [str(name) for name in first if str(name).startswith(("fusion", "unimodal", "pretrain", "late_average"))]
     apart = {name: (first[name] - second[name]).dropna().to_numpy() for name in names}
     return {
         name: {"largest_db": float(np.abs(each).max()), "rms_db": float(np.sqrt(np.mean(each**2)))}
