@@ -140,9 +140,7 @@ def _numbers(value: Any) -> np.ndarray | None:
 
 def _prediction_distance(expected: Path, found: Path) -> dict[str, dict[str, float]]:
     """By column of predictions.csv: largest and root mean square difference in dB."""
-    first, second = (
-        pd.read_csv(folder / "predictions.csv", float_precision="round_trip") for folder in (expected, found)
-    )
+    first, second = (pd.read_csv(folder / "predictions.csv") for folder in (expected, found))
     names = [str(name) for name in first if str(name).startswith(("fusion", "unimodal", "pretrain", "late_average"))]
     apart = {name: (first[name] - second[name]).dropna().to_numpy() for name in names}
     return {

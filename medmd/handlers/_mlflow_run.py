@@ -112,11 +112,12 @@ class MLflowRun:
             tags: further tags of the run.
 
         Raises:
-            MedmdError: the server cannot be reached or refuses the call.
+            MedmdError: the server cannot be reached or refuses the call, or the folder's run is in another store.
         """
         if not self.enabled:
             return
         self.goes_on = (self.folder / _MEMORY).exists()
+        self._check_store()
         if not self.goes_on:
             self._store.mend()
         with ExitStack() as until_closed:
@@ -180,6 +181,19 @@ class MLflowRun:
                 flush()
         finally:
             self._close(status)
+
+    def _check_store(self) -> None:
+        """A run that silently went on elsewhere would leave half a run in each store."""
+        known = read_json(self.folder / _MEMORY) if self.goes_on else {}
+        if known.get("store", self._store.identity) != self._store.identity:
+            there = "the folder's own database" if known["store"] == "folder" else "a server or another database"
+            here = "no store" if self.is_local else "another one"
+            msg = (
+                f"MLFLOW_TRACKING_URI: the run of this folder is tracked in {there} ({_MEMORY} says which), and the "
+                f"variable names {here} now. Set it as it was{' (unset)' if known['store'] == 'folder' else ''}; or "
+                f"delete {_MEMORY} from the output folder, and the rest is tracked as a run of its own."
+            )
+            raise MedmdError(msg)
 
     def known_run(self) -> str | None:
         """The run that this folder began in this store, or `None`."""

@@ -39,7 +39,9 @@ def scrub(value: Any, *, name: str = "") -> Any:
         return value
     if value.startswith(("@", "$")):
         return _BARE.sub(HIDDEN, _QUOTED.sub(rf"\1{HIDDEN}\1", value))
-    is_path = _WHOLE.match(value) or (re.search(r"[/\\]", value) and not re.search(r"\s", value))
+    # A remark may say "and/or"; in a setting, a text with a slash is taken for a relative path, spaces or not.
+    is_remark = name.startswith("_") and re.search(r"\s", value)
+    is_path = _WHOLE.match(value) or (re.search(r"[/\\]", value) and not is_remark)
     return HIDDEN if name in _PLACES or is_path else _BARE.sub(HIDDEN, value)
 
 

@@ -11,6 +11,7 @@ from ignite.engine import Events
 
 from medmd.handlers import History, MLflowRun, TrackMLflow, silence_telemetry
 from medmd.handlers._history import Entry
+from medmd.utils import MedmdError
 
 # MLflow 3.17 uses an option that SQLAlchemy 2.1 marks as deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload.*loader strategy:DeprecationWarning")
@@ -197,11 +198,17 @@ def test_the_standard_variable_names_the_store(folder, tmp_path, monkeypatch, em
     assert run.uri == f"sqlite:///{central}"
     assert not (other / "mlruns.db").exists()
     assert run.client.get_run(run.run_id).info.status == "RUNNING"
-    # A run of another store is not continued here.
+    # A run of another store is not continued here, and no second one begun without a word.
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (other / "mlruns.db").write_bytes(empty_store)
+    with pytest.raises(MedmdError, match="MLFLOW_TRACKING_URI: the run of this folder is tracked in a server"):
+        _open(other)
+    (other / "mlflow_run.json").unlink()
     local = _open(other)
     assert local.run_id != run.run_id
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{central}")
+    with pytest.raises(MedmdError, match=r"the folder's own database.*\(unset\)"):
+        _open(other)
 
 
 def test_many_numbers_go_in_several_calls(folder):

@@ -89,3 +89,10 @@ def test_a_header_keeps_its_form_and_loses_its_free_texts():
         "counts": {"cases": 3, "splits": {"training": 3}},
     }
     assert scrub_header({}) == {"inputs": {}, "target": {}, "counts": {}}
+
+
+def test_a_relative_path_with_spaces_is_taken_out_and_a_remark_kept():
+    assert scrub({"site": "Jane Doe/eyes/x", "_data_": "a folder and/or null"}) == {
+        "site": "<path>",
+        "_data_": "a folder and/or null",
+    }
