@@ -28,7 +28,7 @@ from medmd.utils import progress, write_atomic, write_json
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (300, 1000, 3000, 10000)
 _POLL_SECONDS = 0.2
-_SITE = "name: synthetic\nquality: {}\n"
+_SITE = "name: synthetic\noct: {min_slices: 4}\nquality: {max_saturated_volume: 1.0, min_slice_similarity: -1.0}\n"
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -38,12 +38,14 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the results")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="studies of each export")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--volumes", type=int, default=8, help="volumes of full size for one worker against two")
     parser.add_argument("--site", type=Path, help="a site file in place of the benchmark's own")
     options = parser.parse_args(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
     site = options.site or _write_site(options.work)
+    one_and_two = _measure_workers(options.work, options.volumes, site)
     rows = [_measure(options.work, size, options.workers, site) for size in options.sizes]
-    result = {"workers": options.workers, "rows": rows, "environment": _environment()}
+    result = {"workers": options.workers, "rows": rows, "full_size": one_and_two, "environment": _environment()}
     write_json(options.out / "conversion_scale.json", result)
     write_atomic(options.out / "conversion_scale.md", _page(result))
     draw(rows, options.out / "conversion_scale.png")
@@ -79,6 +81,43 @@ def _write_study(folder: Path, number: int) -> None:
     common.save(clinical.visual_field(md=-(number % 200) / 10, **who), place / "c")
 
 
+def _write_volume(folder: Path, number: int) -> None:
+    """A volume of 256 slices of 992 x 512 as baseline JPEG, and a visual field of the same eye."""
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    clinical, common = import_module("clinical_dicom"), import_module("clinical_dicom_common")
+    who = {"person": common.Person(f"V{number:03d}"), "laterality": "R", "day": date(2020, 1, 1)}
+    volume = clinical.bscans((256, 992, 512), seed=number)
+    common.save(clinical.oct_volume(volume, syntax="1.2.840.10008.1.2.4.50", **who), folder / f"{number}a")
+    common.save(clinical.visual_field(md=-float(number), **who), folder / f"{number}b")
+
+
+def _measure_workers(work: Path, volumes: int, site: Path) -> dict[str, Any]:
+    """Conversions of the same volumes of full size by one worker and by two, each into a new folder."""
+    folder = work / f"full-{volumes}"
+    if not folder.exists():
+        for number in progress(range(volumes), total=volumes, description="Writing volumes"):
+            _write_volume(work / "full-part", number)
+        (work / "full-part").rename(folder)
+    found: dict[str, Any] = {"volumes": volumes}
+    for workers in (1, 2):
+        out = work / f"full-out-{workers}-{time.monotonic_ns()}"
+        seconds, main_peak, worker_peak = _watch(_command(folder, out, site, workers), _variables())
+        found[f"seconds_{workers}"] = round(seconds, 1)
+        found[f"main_peak_mib_{workers}"], found[f"worker_peak_mib_{workers}"] = main_peak >> 20, worker_peak >> 20
+        found["converted"] = len(list((out / "oct").glob("*")))
+    found["ratio"] = round(found["seconds_1"] / found["seconds_2"], 2)
+    return found
+
+
+def _command(export: Path, out: Path, site: Path, workers: int) -> list[str]:
+    words = ["-m", "data_prep.hospital", str(export), str(out), "--config", str(site), "--workers", str(workers)]
+    return [sys.executable, *words]
+
+
+def _variables() -> dict[str, str]:
+    return {**os.environ, "MEDMD_PSEUDONYM_KEY": "a key for synthetic people", "OMP_NUM_THREADS": "1"}
+
+
 def _write_site(work: Path) -> Path:
     # Small synthetic images fail limits that are meant for real ones.
     path = work / "site.yaml"
@@ -89,11 +128,9 @@ def _write_site(work: Path) -> Path:
 def _measure(work: Path, studies: int, workers: int, site: Path) -> dict[str, Any]:
     export, out = work / f"export-{studies}", work / f"out-{studies}"
     write_export(export / "files", studies, workers)
-    environment = {**os.environ, "MEDMD_PSEUDONYM_KEY": "a key for synthetic people", "OMP_NUM_THREADS": "1"}
-    words = ["-m", "data_prep.hospital", str(export / "files"), str(out), "--config", str(site)]
-    command = [sys.executable, *words, "--workers", str(workers)]
-    seconds, main_peak, worker_peak = _watch(command, environment)
-    again, _, _ = _watch(command, environment)
+    command = _command(export / "files", out, site, workers)
+    seconds, main_peak, worker_peak = _watch(command, _variables())
+    again, _, _ = _watch(command, _variables())
     return {
         "studies": studies,
         "files": 3 * studies,
@@ -174,6 +211,7 @@ def _page(result: dict[str, Any]) -> str:
         f"{row['second_run_seconds']} | {row['main_peak_mib']} | {row['worker_peak_mib']} | {row['converted']} |"
         for row in result["rows"]
     )
+    full = result["full_size"]
     environment = ", ".join(f"{name} {value}" for name, value in result["environment"].items())
     return f"""\
 # A hospital's export, growing
@@ -185,6 +223,10 @@ OCT volume (8 x 96 x 64), one photograph (96 x 104) and one visual field each, {
 {head}
 |---|---|---|---|---|---|---|---|
 {rows}
+
+{full["volumes"]} volumes of 256 slices of 992 x 512 (baseline JPEG) with a visual field each:
+{full["seconds_1"]} s with one worker, {full["seconds_2"]} s with two, {full["ratio"]} times as fast; the largest
+worker held {full["worker_peak_mib_2"]} MiB, the main process {full["main_peak_mib_2"]} MiB.
 
 ![Time and memory](conversion_scale.png)
 """
