@@ -49,7 +49,7 @@ def test_from_another_folder_with_overlays_the_places_are_below_it(tmp_path):
 
 
 def test_two_threads_as_a_user_has_them(tmp_path):
-    """The tests have one thread each. Two crashed over batches with missing images when channels were last in memory."""
+    """The tests have one thread each. Two crashed over missing images while channels were last in memory."""
     words = ["--config_file", str([str(bundle_folder() / name) for name in ("train.json", "presets/tiny.json")])]
     words += ["--phantom", "{'n': 40, 'seed': 0, 'missing': {'fundus': 0.2}}", "--threads", "2", "--device", "cpu"]
     words += ["--pretrain_epochs", "5", "--train_epochs", "3", "--track", "False"]
