@@ -48,7 +48,8 @@ PLACES = {
     "while the store is fed": (
         Trap("numbers of an epoch not in the buffer", f"{_RUN}.log", call=2),
         Trap("numbers of an epoch in the buffer, epoch not saved", f"{_RUN}.log", call=2, when="after"),
-        Trap("numbers half written to the store", f"{_SQL}.do_execute", match="*INSERT INTO metrics*"),
+        # Several numbers go in with one call; those that a run has last are changed after it.
+        Trap("numbers half written to the store", f"{_SQL}.do_executemany", match="*INTO metrics*", when="after"),
         Trap("numbers in the store, sending not noted", f"{_BUFFER}.acknowledge", call=2),
         Trap("sending noted", f"{_BUFFER}.acknowledge", call=2, when="after"),
     ),
