@@ -25,14 +25,19 @@ _NAMES: dict[type, str] = {
 }
 
 
+# A path is as good as what finds it.
+_MAY_BE_TEXT = frozenset({"datalist"})
+
+
 def check_settings_types(merged: Merged) -> None:
     """Note settings of another type than the bundle's own value has, unless a component that uses them takes it."""
     shipped = shipped_settings(merged.config)
     for name, value in merged.config.items():
         default = merged.base.get(name) if merged.is_override((name,)) else shipped.get(name, merged.base.get(name))
-        if isinstance(default, dict) and _loses_target(default, value):
+        if isinstance(default, dict) and _loses_target(default, value) and name not in _MAY_BE_TEXT:
             what, known = "replaces a whole component, but names no _target_", str(default["_target_"])
-            fix = f'"+{name}" merges with it; {name}#{next(iter(value), "name")} sets one argument'
+            argument = next(iter(value), "name") if isinstance(value, dict) else "name"
+            fix = f'"+{name}" merges with it; {name}#{argument} sets one argument'
             merged.add(Finding("error", "wrong-type", (name,), what, None, known, short(value), fix))
         expected = _type_of(default)
         if expected is None or _is_reference(value) or not is_plain(value) or _same(expected, value):
@@ -75,9 +80,10 @@ def _type_of(value: Any) -> type | None:
 
 
 def _loses_target(default: dict[str, Any], value: Any) -> bool:
-    """Whether a component was laid over with settings alone, which build nothing: MONAI replaces, it does not merge."""
+    """Whether settings alone, or a text, stand in a component's place: MONAI replaces, it does not merge."""
+    is_text = isinstance(value, str | int | float) and not _is_reference(value)
     is_bare = isinstance(value, dict) and "_target_" not in value and not is_disabled(value)
-    return is_bare and ConfigComponent.is_instantiable(default)
+    return (is_bare or is_text) and ConfigComponent.is_instantiable(default)
 
 
 def _is_reference(value: Any) -> bool:

@@ -98,6 +98,7 @@ def test_what_users_override_is_clean(overrides):
             "balancer: replaces a whole component, but names no _target_; expected medmd.balancing.SGM; "
             "got {'rho': 0.1}; fix: \"+balancer\" merges with it; balancer#rho sets one argument",
         ),
+        ({"balancer": "sgm"}, "balancer: replaces a whole component, but names no _target_"),
         ({"session": {}}, "session: replaces a whole component, but names no _target_"),
     ],
 )
