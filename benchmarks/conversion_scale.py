@@ -44,13 +44,19 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options.work.mkdir(parents=True, exist_ok=True)
     site = options.site or _write_site(options.work)
     one_and_two = _measure_workers(options.work, options.volumes, site)
-    rows = [_measure(options.work, size, options.workers, site) for size in options.sizes]
-    result = {"workers": options.workers, "rows": rows, "full_size": one_and_two, "environment": _environment()}
-    write_json(options.out / "conversion_scale.json", result)
-    write_atomic(options.out / "conversion_scale.md", _page(result))
-    draw(rows, options.out / "conversion_scale.png")
+    result = {"workers": options.workers, "rows": [], "full_size": one_and_two, "environment": _environment()}
+    for size in options.sizes:
+        result["rows"].append(_measure(options.work, size, options.workers, site))
+        # After each, so that a measurement that is stopped leaves what it has.
+        _write(result, options.out)
     print(_page(result))
     return result
+
+
+def _write(result: dict[str, Any], folder: Path) -> None:
+    write_json(folder / "conversion_scale.json", result)
+    write_atomic(folder / "conversion_scale.md", _page(result))
+    draw(result["rows"], folder / "conversion_scale.png")
 
 
 def write_export(folder: Path, studies: int, workers: int) -> None:
