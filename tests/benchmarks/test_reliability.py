@@ -21,7 +21,6 @@ from benchmarks import _reliability_kills as kills
 from benchmarks import _reliability_page as paging
 from benchmarks import _reliability_places as places
 from benchmarks import _reliability_words as words
-from benchmarks import reliability as script
 from benchmarks._reliability_traps import Trap, _find
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -492,16 +491,3 @@ def test_the_page_of_equality_and_of_the_overhead():
     assert "+15.0 s, +25 % of this short run; 3 steps were done twice" in text
     assert "80 ms (median of 9, flushed to disk), 0.48 % of a default epoch of 42 steps of 400 ms" in text
     assert "9.5 MiB in stage 1 and 9.8 MiB in stage 2" in text
-
-
-def test_the_command_names_no_folder():
-    words_ = ["--work", "/home/mueller/w", "--parts", "kills", "--out", "x", "--places", "inside saving"]
-    told = " ".join(script._without_places(words_))
-    assert told == '--work WORK --parts kills --out OUT --places "inside saving"'
-
-
-def test_words_when_two_threads_change_nothing():
-    threads = {"twice_equal": True, "leaves": 3, "leaves_that_differ": 0, "predictions": {}}
-    assert words.threads_words(threads) == [
-        "2 threads gave the same twice, bit for bit, and nothing differs from 1 thread."
-    ]
