@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the results")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="studies of each export")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--volumes", type=int, default=8, help="volumes of full size for one worker against two")
+    parser.add_argument("--volumes", type=int, default=16, help="volumes of full size for one worker against two")
     parser.add_argument("--site", type=Path, help="a site file in place of the benchmark's own")
     options = parser.parse_args(arguments)
     options.work.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from data_prep.hospital._cases import CONVERTER, make_case, make_header, target_
 from data_prep.hospital._complete import Ledger
 from data_prep.hospital._index import INDEX, Index
 from data_prep.hospital._pairing import Pairing, pair
-from data_prep.hospital._pool import Pool, open_pool
+from data_prep.hospital._pool import Pool, cores, open_pool
 from data_prep.hospital._pseudonyms import Pseudonyms
 from data_prep.hospital._report import make_flow, make_report
 from data_prep.hospital._report_page import write_report
@@ -84,7 +84,7 @@ def convert(
     flow = make_flow(ledger, pairing)
     report = make_report(ledger, pairing, flow, site)
     report.facts["split_note"] = _split_note(datalist, site)
-    write_report(report, datalist, flow, output)
+    write_report(report, datalist, flow, output, workers=workers or cores())
     output.finish()
     return report
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep._contact_sheet import Shown, spread, write_contact_sheet
 from data_prep._html import render
 from data_prep._output import OutputFolder
+from data_prep._parallel import map_in_order
 from data_prep._report import ConversionReport
 from data_prep.hospital._flow import Flow
 from data_prep.hospital._flow_figure import flow_png
@@ -25,7 +27,9 @@ _DETAILS = ("shapes", "warnings", "versions")
 _HINT = "Which file a pointer stands for is told by --locate POINTER, with the key, to whoever holds the export."
 
 
-def write_report(report: ConversionReport, datalist: Datalist | None, flow: Flow, output: OutputFolder) -> None:
+def write_report(
+    report: ConversionReport, datalist: Datalist | None, flow: Flow, output: OutputFolder, *, workers: int = 1
+) -> None:
     """Write everything that a person looks at.
 
     Args:
@@ -33,6 +37,7 @@ def write_report(report: ConversionReport, datalist: Datalist | None, flow: Flow
         datalist: as written, or None.
         flow: numbers of the flow diagram.
         output: the folder.
+        workers: how many pictures of the contact sheet at a time.
     """
     from medmd.data.check import summarise
 
@@ -42,7 +47,7 @@ def write_report(report: ConversionReport, datalist: Datalist | None, flow: Flow
     output.write_json(REPORT, report.as_json())
     pictures = {FLOW: flow_png(flow, report.reasons)}
     if datalist is not None:
-        write_contact_sheet(output.path / CONTACT_SHEET, _shown(datalist, output))
+        write_contact_sheet(output.path / CONTACT_SHEET, _shown(datalist, output, workers))
         pictures[CONTACT_SHEET] = (output.path / CONTACT_SHEET).read_bytes()
     write_atomic(output.path / FLOW, pictures[FLOW])
     page = _page(report, cohorts, pictures)
@@ -63,18 +68,21 @@ def _page(report: ConversionReport, cohorts: Mapping[str, Any], pictures: Mappin
     )
 
 
-def _shown(datalist: Datalist, output: OutputFolder) -> list[Shown]:
+def _shown(datalist: Datalist, output: OutputFolder, workers: int) -> list[Shown]:
     """Middle slice and photograph of cases from the worst MD to the best."""
     ordered = sorted((case for _, case in datalist.cases()), key=lambda case: (_md(case), case.case_id))
-    shown = []
+    wanted: list[tuple[str, Path, str]] = []
     for place in spread(len(ordered), most=_SHOWN):
         case = ordered[place]
         caption = f"{case.case_id}\n{case.laterality}, {_md(case):.1f} dB"
-        for name, file in case.inputs.items():
-            if isinstance(file, str):
-                path = output.path / file
-                shown.append(Shown(middle_slice(path) if name == "oct" else path, caption))
-    return shown
+        files = {name: file for name, file in case.inputs.items() if isinstance(file, str)}
+        wanted.extend((name, output.path / file, caption) for name, file in files.items())
+    return list(map_in_order(_picture, wanted, workers=workers))
+
+
+def _picture(wanted: tuple[str, Path, str]) -> Shown:
+    name, path, caption = wanted
+    return Shown(middle_slice(path) if name == "oct" else path, caption)
 
 
 def _md(case: Case) -> float:
