@@ -52,3 +52,15 @@ def check_interval(name: str, value: Sequence[float]) -> tuple[float, float]:
         msg = f"{name}: expected (low, high) with 0 < low <= high; got {value!r}."
         raise ValueError(msg)
     return float(value[0]), float(value[1])
+
+
+def check_finite(name: str, value: float) -> float:
+    """Return `value` when it is finite.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not math.isfinite(value):
+        msg = f"{name}: expected a finite number; got {value!r}."
+        raise ValueError(msg)
+    return float(value)

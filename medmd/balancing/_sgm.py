@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medmd.balancing._balancer import BalancedModel, Balancer, Closure
-from medmd.balancing._checks import check_choice, check_count, check_interval, check_positive
+from medmd.balancing._checks import check_choice, check_count, check_finite, check_interval, check_positive
 from medmd.balancing._conflict import Conflict
 from medmd.balancing._gradients import Gradients, Parameters, TwoObjectives
 from medmd.balancing._probing import ForwardState
@@ -41,6 +41,9 @@ class SGM(Balancer):
         steps: moves of rho / steps to get there, each along the gradient where it starts, at least 1.
         gamma_base: factor of the encoders' gradients at the median sharpness, above 0.
         ratio_clip: bounds of s / median.
+        ratio_power: gamma = gamma_base * (clipped s / median) ** ratio_power. 1 is the paper's; -1 shortens the steps
+            where the loss is steep, which is what the stability condition of its Proposition 2 asks for; 0 keeps gamma
+            constant.
         window: how many s the median is taken of, at least 1.
         window_warmup: the ratio is 1 for so many s.
         sharpness: `paper`, `grad_norm`, `curvature`, `curvature_1p` or `sam_max`. A negative curvature counts as 0.
@@ -66,6 +69,7 @@ class SGM(Balancer):
         steps: int = 1,
         gamma_base: float = 1.5,
         ratio_clip: Sequence[float] = (1 / 3, 3.0),
+        ratio_power: float = 1.0,
         window: int = 50,
         window_warmup: int = 10,
         sharpness: str = "paper",
@@ -84,6 +88,7 @@ class SGM(Balancer):
         self.steps = check_count("steps", steps, low=1)
         self.gamma_base = check_positive("gamma_base", gamma_base)
         self.ratio_clip = check_interval("ratio_clip", ratio_clip)
+        self.ratio_power = check_finite("ratio_power", ratio_power)
         self.sharpness = check_choice("sharpness", sharpness, SHARPNESS)
         self.adaptive = adaptive
         self.probe_every = check_count("probe_every", probe_every, low=1)
@@ -176,7 +181,7 @@ class SGM(Balancer):
         value = found.value.clamp(min=0) if self.sharpness.startswith("curvature") else found.value
         ratio = self._window.ratio(value).clamp(*self.ratio_clip)
         self._last = {
-            "gamma": self.gamma_base * ratio,
+            "gamma": self.gamma_base * ratio**self.ratio_power,
             "sharpness": found.value,
             "sharpness_skipped": self._window.skipped.to(ratio.dtype),
             **found.further,

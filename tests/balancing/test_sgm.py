@@ -186,6 +186,19 @@ def test_gamma_is_kept_between_probes(toy):
     assert gammas[3] == gammas[4] == gammas[5] != gammas[6]
 
 
+def test_the_power_turns_the_ratio_round(toy):
+    logs = {}
+    for power in (1.0, 0.0, -1.0, 0.5):
+        model, sgm = toy(), SGM(window_warmup=2, ratio_clip=(0.8, 1.5), ratio_power=power)
+        logs[power] = torch.stack([step(model, seed=number, sgm=sgm)["gamma"] for number in range(12)]) / 1.5
+    # Nothing is stepped, so that all four see the same sharpness.
+    assert logs[1.0].min() == pytest.approx(0.8)
+    assert logs[1.0].max() == pytest.approx(1.5)
+    torch.testing.assert_close(logs[0.0], torch.ones_like(logs[0.0]))
+    torch.testing.assert_close(logs[-1.0], 1 / logs[1.0])
+    torch.testing.assert_close(logs[0.5], logs[1.0].sqrt())
+
+
 def test_clip_bounds_gamma(toy):
     model, sgm = toy(), SGM(window_warmup=0, ratio_clip=(0.9, 1.1), gamma_base=2.0)
     gammas = [step(model, seed=number, sgm=sgm)["gamma"].item() for number in range(20)]
@@ -264,6 +277,7 @@ def test_a_model_without_encoder_parameters_is_a_plain_step(toy):
         {"steps": 0},
         {"steps": 1.5},
         {"gamma_base": -1},
+        {"ratio_power": float("nan")},
         {"ratio_clip": (2, 1)},
         {"ratio_clip": (0, 1)},
         {"ratio_clip": (1,)},
