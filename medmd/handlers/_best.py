@@ -9,6 +9,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
+from medmd.handlers._average import WeightAverage
 from medmd.handlers._fresh import FreshMetrics
 from medmd.utils import MedmdError
 
@@ -24,11 +25,12 @@ class _BestState:
         self.waited = 0
         self.weights: dict[str, Tensor] = {}
 
-    def update(self, value: float, epoch: int, module: nn.Module) -> bool:
+    def update(self, value: float, epoch: int, module: nn.Module | dict[str, Tensor]) -> bool:
         """Take in one epoch; true when it is the best so far. A value that is not a number never is."""
         if value < self.value:
             self.value, self.epoch, self.waited = value, epoch, 0
-            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
+            weights = module.state_dict() if isinstance(module, nn.Module) else module
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
             return True
         self.waited += 1
         return False
@@ -65,6 +67,11 @@ class KeepBest:
         network: whose weights are kept; at the end of the stage it holds the best ones.
         monitor: name of a metric, lower is better.
         patience: validations without a better value before the stage ends; `None` never ends it.
+        average_weights: decay of a running mean of the weights (`WeightAverage`), which is then what is validated,
+            kept and restored, while training goes on with the weights themselves; `None` for no mean.
+
+    Raises:
+        MedmdError: a decay outside (0, 1).
     """
 
     def __init__(
@@ -74,16 +81,23 @@ class KeepBest:
         network: nn.Module,
         monitor: str = "val_fusion_mse",
         patience: int | None = None,
+        average_weights: float | None = None,
     ) -> None:
         self.evaluator = evaluator
         self.network = network
         self.monitor = monitor
         self.patience = patience
         self.best = _BestState()
+        self._average = None if average_weights is None else WeightAverage(network, average_weights)
         self._fresh = FreshMetrics(evaluator)
 
     def attach(self, engine: Engine) -> None:
         """Register on the trainer, after the handler that runs the evaluator."""
+        average = self._average
+        if average is not None:
+            engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: average.update())
+            self.evaluator.add_event_handler(Events.STARTED, lambda _: average.swap_in())
+            self.evaluator.add_event_handler(Events.COMPLETED, lambda _: average.swap_back())
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch)
         engine.add_event_handler(Events.COMPLETED, lambda _: self.best.restore(self.network))
 
@@ -91,18 +105,22 @@ class KeepBest:
         metrics = self._fresh.take()
         if metrics is None:
             return
-        self.best.update(_value(metrics, self.monitor), engine.state.epoch, self.network)
+        measured = self.network if self._average is None else self._average.average
+        self.best.update(_value(metrics, self.monitor), engine.state.epoch, measured)
         if self.patience is not None and self.best.waited >= self.patience:
             _LOGGER.info("No better %s since epoch %d: the stage ends early.", self.monitor, self.best.epoch)
             engine.terminate()
 
     def state_dict(self) -> dict[str, Any]:
-        """Value, epoch, patience used and weights."""
-        return self.best.state_dict()
+        """Value, epoch, patience used and weights; their running mean when there is one."""
+        average = {} if self._average is None else {"average": self._average.state_dict()}
+        return {**self.best.state_dict(), **average}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what `state_dict` gave."""
         self.best.load_state_dict(state, self.network)
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
 
     def go_on(self) -> None:
         """Count patience anew, for a stage that had ended and is given more epochs; the best weights stay."""

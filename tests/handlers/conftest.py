@@ -117,6 +117,7 @@ def make_stage(
     every: int = 0,
     keep: int = 2,
     patience: int | None = None,
+    average_weights: float | None = None,
     interval: int = 1,
     fingerprint: str = "abc",
     identity: dict[str, Any] | None = None,
@@ -145,7 +146,7 @@ def make_stage(
     held = CaseDataset(make_items(6, seed=2, missing={2: "fundus"}), Compose([pack]), seed=7, progress=False)
     validation = DataLoader(held, batch_size=4)
     evaluator = RegressionEvaluator(device="cpu", val_data_loader=validation, network=network)
-    best: Any = KeepBest(evaluator=evaluator, network=network, patience=patience)
+    best: Any = KeepBest(evaluator=evaluator, network=network, patience=patience, average_weights=average_weights)
     if stage == "pretrain":
         best = KeepBestOfEach(evaluator=evaluator, patience=patience)
     recorder = RecordHistory(

@@ -60,6 +60,11 @@ def test_stage_two_at_the_end_of_an_epoch(stage, same, tmp_path, name):
     assert first == 4
 
 
+@pytest.mark.parametrize(("every", "stop_at"), [(0, 7), (2, 6)])
+def test_stage_two_with_averaged_weights(stage, same, tmp_path, every, stop_at):
+    _compare(stage, same, tmp_path, stop_at=stop_at, every=every, average_weights=0.9)
+
+
 @pytest.mark.parametrize("make", [ImbSAM, lambda: SSESAM(switch_after=6)], ids=["imb-sam", "sse-sam"])
 def test_stage_two_with_rare_cases_apart(stage, same, tmp_path, make):
     _, first = _compare(stage, same, tmp_path, stop_at=5, balancer=make, tail_threshold=-8.0)
