@@ -4,8 +4,11 @@ from medmd.losses._adaptive_margin import AdaptiveMarginSupConLoss
 from medmd.losses._balanced_mse import BatchMonteCarloLoss, GaussianMixtureBalancedLoss
 from medmd.losses._conr import ConRLoss
 from medmd.losses._density_weighted import DensityWeightedLoss
+from medmd.losses._label_distance import LabelDistanceWeightedSupConLoss
+from medmd.losses._multi_expert import MultiExpertLoss
 from medmd.losses._queue import FeatureQueue
 from medmd.losses._rank_n_contrast import RankNContrastLoss
+from medmd.losses._rank_sim import RankSimLoss
 from medmd.losses._regression import HuberLoss, MeanSquaredErrorLoss, RegressionLoss
 from medmd.losses._smape_r2 import SmapeR2Loss
 from medmd.losses._supcon import SimCLRLoss, SupConLoss
@@ -18,8 +21,11 @@ __all__ = [
     "FeatureQueue",
     "GaussianMixtureBalancedLoss",
     "HuberLoss",
+    "LabelDistanceWeightedSupConLoss",
     "MeanSquaredErrorLoss",
+    "MultiExpertLoss",
     "RankNContrastLoss",
+    "RankSimLoss",
     "RegressionLoss",
     "SimCLRLoss",
     "SmapeR2Loss",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from medmd.losses._inputs import check_choice, check_range
+from medmd.losses._inputs import check_choice
+from medmd.losses._label_weights import label_weights, place
 from medmd.losses._regression import RegressionLoss, count
 
 
@@ -41,23 +41,15 @@ class DensityWeightedLoss(RegressionLoss):
         super().__init__(reduction=reduction)
         check_choice("reweight", reweight, ("inverse", "sqrt_inverse"))
         self.error = check_choice("error", error, ("squared", "absolute"))
-        if len(centres) != len(density) or not any(value > 0 for value in density):
-            msg = f"density: expected {len(centres)} numbers of at least 0, not all 0; got {len(density)}."
-            raise ValueError(msg)
-        for value in density:
-            check_range("density", value, low=0.0)
-        common = torch.tensor(density, dtype=torch.float64)
-        common = common.clamp(min=float(common[common > 0].min()))
-        weights = 1 / (common if reweight == "inverse" else common.sqrt())
-        self.register_buffer("_weights", weights * common.sum() / (weights * common).sum())
+        power = 1.0 if reweight == "inverse" else 0.5
+        self.register_buffer("_weights", label_weights(centres, density, power=power))
         self._first = float(centres[0])
         self._width = float(centres[1] - centres[0]) if len(centres) > 1 else 1.0
 
     def weights(self, target: Tensor) -> Tensor:
         """(B,) weights of labels (B,)."""
         table: Tensor = self.get_buffer("_weights").to(target)
-        places = ((target - self._first) / self._width).round().long().clamp(0, len(table) - 1)
-        return table[places]
+        return table[place(target, first=self._first, width=self._width, number=len(table))]
 
     def contributions(self, prediction: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         """Weight times error of the row / B."""

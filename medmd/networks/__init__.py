@@ -4,6 +4,7 @@ from medmd.networks._build import build_network
 from medmd.networks._bundle_network import BundleNetwork
 from medmd.networks._densenet import DenseNetEncoder
 from medmd.networks._efficientnet_lite import EfficientNetLiteEncoder
+from medmd.networks._feature_smoothing import FeatureSmoothing
 from medmd.networks._heads import Projector, RegressionHead
 from medmd.networks._predictions import Predictions
 from medmd.networks._regressor import MultimodalRegressor
@@ -17,6 +18,7 @@ __all__ = [
     "BundleNetwork",
     "DenseNetEncoder",
     "EfficientNetLiteEncoder",
+    "FeatureSmoothing",
     "MultimodalRegressor",
     "Predictions",
     "Projector",
