@@ -15,6 +15,7 @@ VERBS = {
     "check-config": "check a configuration without running it",
     "split": "split a datalist by patient",
     "report": "write the evaluation report of a run or of a table of predictions",
+    "compare": "compare predictors on saved predictions, with intervals and tests",
     "register": "hand a trained model over to the MLflow registry",
     "predict": "predict the Mean Deviation for new eyes",
     "audit": "list what a bundle would evaluate, call, import or unpickle, and judge it",

@@ -1,0 +1,22 @@
+"""Predictors compared on saved predictions: intervals, paired tests, corrections, and one table that says what holds.
+
+Matplotlib is imported only when a figure is drawn.
+"""
+
+from medmd.comparison._compare import Comparison, compare_rows
+from medmd.comparison._critical import rank_blocks
+from medmd.comparison._format import comparison_table, explain
+from medmd.comparison._sources import Rows, rows_of_runs, rows_of_tables
+from medmd.comparison._write import write_comparison
+
+__all__ = [
+    "Comparison",
+    "Rows",
+    "compare_rows",
+    "comparison_table",
+    "explain",
+    "rank_blocks",
+    "rows_of_runs",
+    "rows_of_tables",
+    "write_comparison",
+]

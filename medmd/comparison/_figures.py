@@ -1,0 +1,93 @@
+"""Figures of a comparison: differences to the baseline with intervals, and the critical-difference diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from medmd.comparison._compare import HIGHER_IS_BETTER, LEVEL, Comparison
+from medmd.comparison._format import NAMES, title_of
+from medmd.report._style import BLUE, GREY, RED, name_axes, new_figure, png, title_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def difference_figure(comparison: Comparison) -> bytes | None:
+    """Every row's paired difference to the baseline as PNG; None when nothing is compared."""
+    rows = [row for row in comparison["rows"] if row["difference"] and row["difference"]["estimate"] is not None]
+    if not rows:
+        return None
+    figure, axes = new_figure(size=(8.0, 1.6 + 0.32 * len(rows)))
+    axis = axes[0, 0]
+    for at, row in enumerate(rows):
+        difference = row["difference"]
+        corrected = difference["p_corrected"]
+        colour = RED if corrected is not None and corrected < LEVEL else BLUE
+        if difference["low"] is not None:
+            axis.plot([difference["low"], difference["high"]], [at, at], color=colour, linewidth=1.6)
+        axis.plot(difference["estimate"], at, marker="o", markersize=5, color=colour)
+    axis.axvline(0.0, color=GREY, linewidth=1)
+    axis.set_yticks(range(len(rows)), [title_of(comparison, row) for row in rows], fontsize=8.5)
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    statistic = NAMES[comparison["statistic"]]
+    side = "right" if comparison["statistic"] in HIGHER_IS_BETTER else "left"
+    base = next(row["title"] for row in comparison["rows"] if row["name"] == comparison["baseline"])
+    name_axes(axis, x=f"{statistic} minus that of {base} (better to the {side})")
+    where = f"{comparison['dataset']}: " if comparison["dataset"] else ""
+    detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, corrected, below {LEVEL:g}"
+    title_figure(figure, f"{where}paired differences to {base}", detail)
+    return png(figure)
+
+
+def critical_figure(ranking: Mapping[str, Any]) -> bytes:
+    """The critical-difference diagram of Demsar as PNG: mean ranks, joined where they cannot be told apart."""
+    size = len(ranking["rows"])
+    figure, axes = new_figure(size=(8.4, 2.0 + 0.2 * size + 0.12 * len(ranking["groups"])))
+    axis = axes[0, 0]
+    axis.grid(visible=False)
+    axis.spines[["left", "bottom"]].set_visible(False)
+    axis.set_yticks([])
+    axis.xaxis.tick_top()
+    axis.set_xlim(0.5, size + 0.5)
+    axis.axhline(0.0, color="black", linewidth=1.2)
+    lowest = _draw_groups(axis, ranking)
+    _draw_names(axis, ranking, lowest)
+    distance = min(ranking["critical_difference"], size - 1.0)
+    axis.plot([1, 1 + distance], [0.9, 0.9], color=GREY, linewidth=3)
+    axis.annotate(f"critical difference {ranking['critical_difference']:.2f}", (1, 1.1), fontsize=8.5, color=GREY)
+    axis.set_ylim(lowest - 0.6 * ((size + 1) // 2) - 0.6, 1.8)
+    title_figure(
+        figure,
+        f"Mean ranks by {NAMES[ranking['statistic']]} over {ranking['blocks']} blocks "
+        f"({', '.join(name for name in ranking['datasets'] if name) or 'one data set'}, each seed a block)",
+        f"Friedman p = {ranking['p_value']:.2g}; bars join what Nemenyi at {ranking['level']:g} does not part",
+    )
+    return png(figure)
+
+
+def _draw_groups(axis: Axes, ranking: Mapping[str, Any]) -> float:
+    ranks = dict(zip(ranking["rows"], ranking["ranks"], strict=True))
+    for at, group in enumerate(ranking["groups"], start=1):
+        places = [ranks[name] for name in group]
+        axis.plot([min(places) - 0.05, max(places) + 0.05], [-0.3 * at] * 2, color="black", linewidth=3.5)
+    return -0.3 * (len(ranking["groups"]) + 1)
+
+
+def _draw_names(axis: Axes, ranking: Mapping[str, Any], lowest: float) -> None:
+    """The better half is written to the left, the other to the right, so that no line crosses another."""
+    size = len(ranking["rows"])
+    half = (size + 1) // 2
+    for at, (title, rank) in enumerate(zip(ranking["titles"], ranking["ranks"], strict=True)):
+        left = at < half
+        height = lowest - 0.6 * (at if left else size - 1 - at)
+        end = 0.5 if left else size + 0.5
+        axis.plot([rank, rank, end], [0, height, height], color=BLUE, linewidth=0.9)
+        axis.annotate(
+            f"{title} ({rank:.2f})",
+            (end, height),
+            fontsize=8.5,
+            va="center",
+            ha="right" if left else "left",
+            annotation_clip=False,
+        )
