@@ -8,6 +8,7 @@ from medmd.engines._precision import autocast
 from medmd.engines._record import StepRecord
 from medmd.engines._skip import SkippedSteps
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
+from medmd.engines._whole_loss import WholeLoss
 
 __all__ = [
     "ContrastiveTrainer",
@@ -19,6 +20,7 @@ __all__ = [
     "RegressionEvaluator",
     "SkippedSteps",
     "StepRecord",
+    "WholeLoss",
     "autocast",
     "predict_table",
 ]

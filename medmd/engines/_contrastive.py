@@ -15,7 +15,9 @@ from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalitie
 from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.engines._record import StepRecord, spread
 from medmd.engines._skip import SkippedSteps, Undo, advance, all_finite, check_nonfinite, gradients
+from medmd.engines._smoothing import EncoderSmoothing
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
+from medmd.engines._whole_loss import require_regression
 from medmd.engines._workers import workers_end_with
 from medmd.networks import Projector
 from medmd.utils import MedmdError, derive_seed
@@ -42,7 +44,8 @@ class ContrastiveTrainer(SupervisedTrainer):
         train_data_loader: gives batches as `PackInputsd` makes them.
         network: a `MultimodalRegressor`.
         optimizer: factory, `optimizer(parameters)`, or one a modality in a dictionary.
-        loss_function: regression loss, `loss(prediction (B,), target (B,)) -> scalar`.
+        loss_function: regression loss, `loss(prediction (B,), target (B,)) -> scalar`. A loss that has only the method
+            `losses` of stage 2 is refused.
         contrastive_loss: `loss(features (B, D), labels (B,), iteration, predictions=…) -> scalar`; copied for each
             modality.
         contrastive_weight: lambda, at least 0. With 0 the stage is plain unimodal regression of the same length.
@@ -56,6 +59,8 @@ class ContrastiveTrainer(SupervisedTrainer):
         gradient_clip: largest global norm of a modality's gradient, or `None`.
         nonfinite: `"stop"` or `"skip"`, as for `FusionTrainer`; each modality's step is judged and skipped by itself,
             and `<modality>/skipped` counts them.
+        feature_smoothing: factory, `feature_smoothing(features=length)`, of a `medmd.networks.FeatureSmoothing` for each
+            encoder, or `None`. What follows an encoder in training, the projector included, sees its features smoothed.
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.
 
@@ -65,7 +70,7 @@ class ContrastiveTrainer(SupervisedTrainer):
     `StepRecord` of the newest step, also when it raised; `skipped` counts the steps that were skipped.
 
     Raises:
-        MedmdError: an argument is outside its range.
+        MedmdError: an argument is outside its range, or a loss that needs all heads at once.
     """
 
     network: Any
@@ -90,10 +95,12 @@ class ContrastiveTrainer(SupervisedTrainer):
         autocast_dtype: str | None = None,
         gradient_clip: float | None = None,
         nonfinite: str = "stop",
+        feature_smoothing: Callable[..., nn.Module] | None = None,
         train_handlers: Sequence | None = None,
         **options: Any,
     ) -> None:
         _check(contrastive_weight, label_space, views)
+        require_regression(loss_function)
         check_precision(device, autocast_dtype, options)
         self.contrastive_weight = contrastive_weight
         self.label_space = label_space
@@ -105,6 +112,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         self.nonfinite = check_nonfinite(nonfinite)
         self.skipped = SkippedSteps()
         self.seen: StepRecord | None = None
+        self.smoothing = EncoderSmoothing.of(feature_smoothing, network, device)
         names = _choose(modalities, tuple(network.modalities))  # type: ignore[arg-type]
         self.tracks = ModalityTracks.build(
             network=network,
@@ -141,11 +149,13 @@ class ContrastiveTrainer(SupervisedTrainer):
 
     def checkpointables(self) -> dict[str, Any]:
         """What must be saved, besides the counters, for a run to continue as if it had not stopped."""
-        return {"network": self.network, "tracks": self.tracks, "skipped": self.skipped}
+        found = {"network": self.network, "tracks": self.tracks, "skipped": self.skipped}
+        return {**found, "feature_smoothing": self.smoothing} if len(self.smoothing) else found
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         self.network.train()
+        self.smoothing.begin(self.state.epoch)
         self.seen = StepRecord.of(batch, self.state)
         self.skipped.now.clear()
         seed = torch.initial_seed()
@@ -156,7 +166,7 @@ class ContrastiveTrainer(SupervisedTrainer):
             # Each modality draws from its own stream, so that one that has stopped does not shift another's dropout.
             torch.manual_seed(derive_seed(seed, track.name))
             image, target = batch.of(track.name)
-            undo = Undo(track.modules()) if self.nonfinite == "skip" else None
+            undo = Undo([*track.modules(), self.smoothing.modules]) if self.nonfinite == "skip" else None
             loss, prediction, own = self._train(track, batch, image, target, undo)
             losses.append(loss)
             shown.append((prediction, target))
@@ -174,7 +184,8 @@ class ContrastiveTrainer(SupervisedTrainer):
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         if len(target) == 0:
             return target.new_zeros(()), target, {}
-        with autocast(target.device, self.autocast_dtype):
+        smoothing = self.smoothing.during({track.name: target}, gather=True)
+        with smoothing, autocast(target.device, self.autocast_dtype):
             prediction, features = self.network.forward_unimodal(track.name, image)
             projected = track.projector(features)
         prediction = upcast(prediction)

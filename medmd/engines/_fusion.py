@@ -13,9 +13,12 @@ from torch import Tensor, nn
 
 from medmd.balancing import Balancer, Losses
 from medmd.engines._batch import AFTER_BACKWARD, ModalityBatch, PrepareModalities, require_batches
+from medmd.engines._frozen import Frozen
 from medmd.engines._precision import autocast, check_precision, upcast
 from medmd.engines._record import StepRecord
 from medmd.engines._skip import SkippedSteps, Undo, advance, all_finite, check_nonfinite, gradients
+from medmd.engines._smoothing import EncoderSmoothing
+from medmd.engines._whole_loss import WholeLoss, refuse_contributions, upcast_all
 from medmd.engines._workers import workers_end_with
 from medmd.losses import RegressionLoss
 from medmd.networks import Predictions
@@ -36,7 +39,8 @@ class FusionTrainer(SupervisedTrainer):
         train_data_loader: gives batches as `PackInputsd` makes them.
         network: a `MultimodalRegressor`.
         optimizer: over `network.parameters()`.
-        loss_function: regression loss, `loss(prediction (B,), target (B,)) -> scalar`, shared by all objectives.
+        loss_function: regression loss, `loss(prediction (B,), target (B,)) -> scalar`, shared by all objectives; or one
+            with the method `losses`, see `WholeLoss`, which is called once a forward pass in its place.
         balancer: a `medmd.balancing.Balancer`.
         scheduler: stepped after every iteration, or `None`.
         autocast_dtype: `None` or `"bfloat16"` for the main forward; losses and probes stay float32.
@@ -50,6 +54,11 @@ class FusionTrainer(SupervisedTrainer):
             step, which waits for the device once, and takes a step back whose values are not finite: no weight,
             optimizer state, running statistics or balancer state changes. The schedule goes on all the same, since it
             counts iterations. `skipped`, how many steps were skipped so far, is then among the logs.
+        feature_smoothing: factory, `feature_smoothing(features=length)`, of a `medmd.networks.FeatureSmoothing` for each
+            encoder, or `None`. It stands between encoders and heads in training alone.
+        frozen: modules of the network that this stage leaves as they are, by name, with wildcards as in a shell
+            (`encoders`, `unimodal_heads.*.output`): no gradient, no step, and evaluation mode, so that batch norm's
+            statistics stay too.
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.
 
@@ -58,7 +67,8 @@ class FusionTrainer(SupervisedTrainer):
     `StepRecord` of the newest step, also when it raised; `skipped` counts the steps that were skipped.
 
     Raises:
-        MedmdError: an argument is outside its range, or `tail_threshold` with a loss that has no contributions.
+        MedmdError: an argument is outside its range, or `tail_threshold` with a loss that has no contributions of
+            single cases, which is so of every loss with the method `losses`.
     """
 
     network: Any
@@ -71,7 +81,7 @@ class FusionTrainer(SupervisedTrainer):
         train_data_loader: Iterable,
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
-        loss_function: Callable[[Tensor, Tensor], Tensor],
+        loss_function: Callable[[Tensor, Tensor], Tensor] | WholeLoss,
         balancer: Balancer,
         scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
         autocast_dtype: str | None = None,
@@ -79,6 +89,8 @@ class FusionTrainer(SupervisedTrainer):
         micro_batches: int = 1,
         tail_threshold: float | None = None,
         nonfinite: str = "stop",
+        feature_smoothing: Callable[..., nn.Module] | None = None,
+        frozen: Sequence[str] = (),
         train_handlers: Sequence | None = None,
         **options: Any,
     ) -> None:
@@ -86,7 +98,8 @@ class FusionTrainer(SupervisedTrainer):
             msg = f"train#trainer#micro_batches must be at least 1, got {micro_batches}."
             raise MedmdError(msg)
         check_precision(device, autocast_dtype, options)
-        self.measure = loss_function if tail_threshold is None else _contributions(loss_function)
+        self.measure: Any = loss_function if tail_threshold is None else _contributions(loss_function)
+        self.takes_all = isinstance(loss_function, WholeLoss)
         self.tail_threshold = tail_threshold
         self.logs: dict[str, Tensor] = {}
         self.balancer = balancer
@@ -97,6 +110,8 @@ class FusionTrainer(SupervisedTrainer):
         self.nonfinite = check_nonfinite(nonfinite)
         self.skipped = SkippedSteps()
         self.seen: StepRecord | None = None
+        self.frozen = Frozen(network, frozen)
+        self.smoothing = EncoderSmoothing.of(feature_smoothing, network, device)
         options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
         options.setdefault("decollate", False)
         super().__init__(
@@ -117,7 +132,7 @@ class FusionTrainer(SupervisedTrainer):
             MedmdError: the loader gives no batch.
         """
         require_batches("train", self.data_loader)
-        with workers_end_with(self):
+        with workers_end_with(self), self.frozen.held():
             super().run()
 
     def checkpointables(self) -> dict[str, Any]:
@@ -128,14 +143,17 @@ class FusionTrainer(SupervisedTrainer):
             "balancer": self.balancer,
             "skipped": self.skipped,
         }
-        return found if self.scheduler is None else {**found, "scheduler": self.scheduler}
+        further = {"scheduler": self.scheduler, "feature_smoothing": self.smoothing if len(self.smoothing) else None}
+        return {**found, **{name: item for name, item in further.items() if item is not None}}
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         batch: ModalityBatch = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         self.network.train()
+        self.frozen.rest()
+        self.smoothing.begin(self.state.epoch)
         self.seen = StepRecord.of(batch, self.state)
         self.skipped.now.clear()
-        undo = Undo([self.network], [self.balancer]) if self.nonfinite == "skip" else None
+        undo = Undo([self.network, self.smoothing.modules], [self.balancer]) if self.nonfinite == "skip" else None
         parts = [_Objectives(self, part, batch, self.seen) for part in batch.split(self.micro_batches)]
         # Around the balancer, not in the closures: so it knows that its first losses are narrow, and probes without.
         with autocast(batch.target.device, self.autocast_dtype):
@@ -200,14 +218,16 @@ class _Objectives:
         self.prediction: Tensor | None = None
 
     def __call__(self) -> Losses:
-        predictions = self.trainer.network(self.batch.inputs, self.batch.present)
         # A balancer may call again at perturbed weights: the prediction of the run is that of the first call.
         first = self.prediction is None
+        labels = {name: self.batch.of(name)[1] for name in self.trainer.smoothing}
+        with self.trainer.smoothing.during(labels, gather=first):
+            predictions = self.trainer.network(self.batch.inputs, self.batch.present)
         if first:
             self.prediction = upcast(predictions.fusion.detach())
             self.seen.predicted({"fusion": predictions.fusion, **predictions.unimodal})
         with torch.autocast(self.batch.target.device.type, enabled=False):
-            losses = self._losses(predictions)
+            losses = self._whole(predictions) if self.trainer.takes_all else self._losses(predictions)
         if first:
             self.seen.lost(losses.values())
         return losses
@@ -224,6 +244,28 @@ class _Objectives:
         if threshold is None:
             return Losses(fusion=fusion, unimodal=unimodal, scores=scores)
         return Losses(fusion.sum(), unimodal, scores, per_sample=per_sample, tail=target < threshold)
+
+    def _whole(self, predictions: Predictions) -> Losses:
+        """What a loss that needs the whole output finds."""
+        found = self.trainer.measure.losses(upcast_all(predictions), self.batch.target, self.batch.rows)
+        fusion, unimodal = found[0], found[1]
+        scores = found[2] if len(found) == 3 else self._errors(predictions)
+        return Losses(
+            fusion=None if fusion is None else self.share * fusion,
+            unimodal={name: self.shares.get(name, self.share) * loss for name, loss in unimodal.items()},
+            scores=scores,
+        )
+
+    def _errors(self, predictions: Predictions) -> dict[str, Tensor]:
+        """Mean absolute error of each modality's own prediction where it is in the unit of the target."""
+        target = self.batch.target
+        found = {}
+        for name, rows in self.batch.rows.items():
+            prediction = upcast(predictions.unimodal[name].detach()) if name in predictions.unimodal else None
+            if prediction is not None and prediction.shape == target.shape:
+                error = (prediction - target).abs()
+                found[name] = (error if rows is None else error[rows]).mean()
+        return found
 
     def _unimodal(self, name: str, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, or contributions, of the rows that have the modality, and their mean absolute error."""
@@ -244,6 +286,8 @@ class _Objectives:
 
 
 def _contributions(loss: Any) -> Any:
+    if isinstance(loss, WholeLoss):
+        raise refuse_contributions(loss)
     if not isinstance(loss, RegressionLoss):
         msg = (
             "train#trainer#tail_threshold: expected a regression loss of medmd.losses, whose contributions of single "

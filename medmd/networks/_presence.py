@@ -9,6 +9,9 @@ from torch import Tensor
 
 from medmd.utils import MedmdError
 
+# By modality, who has it: the rows in order, None for all; in a traced graph (B,) bool.
+Presence = Mapping[str, list[int] | None] | Mapping[str, Tensor]
+
 
 def batch_size(inputs: Mapping[str, Tensor], modalities: tuple[str, ...]) -> int:
     """Number of rows in `inputs`, after checking that the names are known and the sizes agree.
@@ -69,6 +72,30 @@ def present_rows(
             raise MedmdError(msg)
         found[name] = None if len(having) == rows else having
     return found
+
+
+def indices(having: Mapping[str, list[int] | None], inputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """By modality that some row has, the rows as indices on its device, None for all."""
+    return {
+        name: None if rows is None else torch.tensor(rows, device=inputs[name].device)
+        for name, rows in having.items()
+        if rows is None or rows
+    }
+
+
+def mask_of(rows: list[int] | Tensor | None, like: Tensor) -> Tensor:
+    """Rows, as `Presence` names them, as (B,) bool on the device of `like` (B, ...)."""
+    if isinstance(rows, Tensor):
+        return rows
+    if rows is None:
+        return torch.ones(like.shape[0], dtype=torch.bool, device=like.device)
+    there = set(rows)
+    return torch.tensor([row in there for row in range(like.shape[0])], device=like.device)
+
+
+def where_present(here: Tensor, values: Tensor, other: float) -> Tensor:
+    """(B, ...) values where `here` (B,), `other` elsewhere."""
+    return torch.where(here.reshape(-1, *[1] * (values.ndim - 1)), values, other)
 
 
 def _check_tensor(name: str, value: object) -> None:
