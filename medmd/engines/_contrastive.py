@@ -59,7 +59,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         gradient_clip: largest global norm of a modality's gradient, or `None`.
         nonfinite: `"stop"` or `"skip"`, as for `FusionTrainer`; each modality's step is judged and skipped by itself,
             and `<modality>/skipped` counts them.
-        feature_smoothing: factory, `feature_smoothing(features=length)`, of a `medmd.networks.FeatureSmoothing` for each
+        feature_smoothing: factory, `feature_smoothing(features=length)`, of one `medmd.networks.FeatureSmoothing` an
             encoder, or `None`. What follows an encoder in training, the projector included, sees its features smoothed.
         train_handlers: Ignite handlers.
         options: further arguments of `SupervisedTrainer`.

@@ -54,7 +54,7 @@ class FusionTrainer(SupervisedTrainer):
             step, which waits for the device once, and takes a step back whose values are not finite: no weight,
             optimizer state, running statistics or balancer state changes. The schedule goes on all the same, since it
             counts iterations. `skipped`, how many steps were skipped so far, is then among the logs.
-        feature_smoothing: factory, `feature_smoothing(features=length)`, of a `medmd.networks.FeatureSmoothing` for each
+        feature_smoothing: factory, `feature_smoothing(features=length)`, of one `medmd.networks.FeatureSmoothing` an
             encoder, or `None`. It stands between encoders and heads in training alone.
         frozen: modules of the network that this stage leaves as they are, by name, with wildcards as in a shell
             (`encoders`, `unimodal_heads.*.output`): no gradient, no step, and evaluation mode, so that batch norm's
