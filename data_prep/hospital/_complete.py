@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from data_prep.hospital._tables import ImageFacts, ImageRow, Row
 
 QUARANTINED = "quarantined"
+_WORDS = (
+    "kind",
+    "patient",
+    "laterality",
+    "sex",
+    "device",
+    "source_format",
+    "region",
+    "scan_pattern",
+    "pattern",
+    "strategy",
+)
 _LISTS = ("shape", "spacing", "warnings")
 # What a table may say of an image where the file says nothing; a difference in patient, eye or day is a contradiction.
 _FROM_TABLE = ("region", "scan_pattern", "signal", "field_of_view")
@@ -73,7 +86,7 @@ class Ledger:
         if reason:
             self.refused[full] = reason
             return
-        values: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in facts.items()}
+        values: dict[str, Any] = {key: _small(key, value) for key, value in facts.items()}
         self.examinations.append(Examination(pointer=name, **values))
 
     def refuse(self, name: str, reason: str) -> None:
@@ -183,6 +196,15 @@ def completed(facts: Mapping[str, Any], row: ImageFacts, owner: str, pseudonyms:
     added = {"age": age if facts["age"] is None else facts["age"], "sex": facts["sex"] or sex}
     more = {key: getattr(row, key) for key in _FROM_TABLE if key in facts and facts[key] is None}
     return {**found, **told, **added, **more}
+
+
+def _small(key: str, value: Any) -> Any:
+    """A fact in little memory: all examinations are held at once, and most of their words are the same few."""
+    if key in _LISTS:
+        return tuple(value)
+    if key in _WORDS and value is not None:
+        return sys.intern(value)
+    return {sys.intern(name): number for name, number in value.items()} if key == "quality" else value
 
 
 def _with_row(facts: dict[str, Any], pointer: str, rows: ImageRows, pseudonyms: Pseudonyms) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 Kind: TypeAlias = Literal["oct", "fundus", "vf"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Examination:
     """One OCT volume, photograph or visual field, found in one file.
 
