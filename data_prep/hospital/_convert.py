@@ -12,7 +12,6 @@ from data_prep.hospital._cases import CONVERTER, make_case, make_header, target_
 from data_prep.hospital._complete import Ledger
 from data_prep.hospital._index import INDEX, Index
 from data_prep.hospital._pairing import Pairing, pair
-from data_prep.hospital._pool import Pool, cores, open_pool
 from data_prep.hospital._pseudonyms import Pseudonyms
 from data_prep.hospital._report import make_flow, make_report
 from data_prep.hospital._report_page import write_report
@@ -20,13 +19,15 @@ from data_prep.hospital._scan_export import scan_export
 from data_prep.hospital._site import SiteConfig, load_site
 from data_prep.hospital._take import find_files, take_all
 from data_prep.hospital._write_images import Images
-from medmd.utils import MedmdError, read_json
+from medmd.utils import MedmdError, Pool, cores, open_pool, read_json
 
 if TYPE_CHECKING:
     from data_prep._report import ConversionReport
     from medmd.data import Datalist
 
 DATALIST = "datalist.json"
+# What every worker needs.
+_PRELOAD = ("data_prep.hospital._scan", "data_prep.hospital._write", "medmd.io")
 
 
 def convert(
@@ -71,7 +72,7 @@ def convert(
     index = Index(output.path / INDEX)
     try:
         export = find_files(root, site, pseudonyms)
-        with open_pool(workers=workers, scheduler=scheduler) as pool:
+        with open_pool(workers=workers, scheduler=scheduler, preload=_PRELOAD) as pool:
             octopus = site.visual_field.md_convention == "octopus"
             failed = scan_export(root, export.files, index, pool, pseudonyms, verify=verify, octopus=octopus)
             ledger = take_all(export, index, failed, site, pseudonyms)

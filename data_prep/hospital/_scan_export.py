@@ -9,11 +9,10 @@ from pathlib import Path
 from data_prep._parallel import map_in_order
 from data_prep.hospital._facts import Scanned
 from data_prep.hospital._index import Index
-from data_prep.hospital._pool import Pool, cores
 from data_prep.hospital._pseudonyms import Pseudonyms
 from data_prep.hospital._scan import ScanTask, scan
 from data_prep.hospital._walk import Found
-from medmd.utils import progress, sha256_file
+from medmd.utils import Pool, cores, progress, sha256_file
 
 # A file over which workers died is tried again in a later run: the machine may have been at fault.
 _NOT_KEPT = frozenset({"worker-died", "changed-while-read", "file-unreadable"})

@@ -11,10 +11,9 @@ from data_prep._output import OutputFolder
 from data_prep._parallel import map_in_order
 from data_prep.hospital._facts import Examination
 from data_prep.hospital._pairing import Pairing
-from data_prep.hospital._pool import Pool, cores
 from data_prep.hospital._pseudonyms import Pseudonyms
 from data_prep.hospital._write import FOLDERS, Output, WriteTask, image_name, lost, made_from, write_images
-from medmd.utils import progress
+from medmd.utils import Pool, cores, progress
 
 _IMAGE = re.compile(r"[0-9a-f]{16}\.(nii\.gz|png)")
 

@@ -6,6 +6,7 @@ from medmd.utils._errors import MedmdError
 from medmd.utils._files import atomic_path, sha256_bytes, sha256_file, write_atomic
 from medmd.utils._json import read_json, write_json
 from medmd.utils._opcodes import PickleContent, read_pickle
+from medmd.utils._pool import Pool, cores, open_pool
 from medmd.utils._progress import progress
 from medmd.utils._safetensors import StoredTensor, read_safetensors_header
 from medmd.utils._seeds import derive_seed
@@ -17,6 +18,7 @@ __all__ = [
     "STOP",
     "MedmdError",
     "PickleContent",
+    "Pool",
     "StopSignals",
     "Stopped",
     "StoredTensor",
@@ -25,9 +27,11 @@ __all__ = [
     "archive_members",
     "atomic_path",
     "check_fields",
+    "cores",
     "derive_seed",
     "differences",
     "load_tensors",
+    "open_pool",
     "outlive_stop_signals",
     "progress",
     "read_json",

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 
@@ -14,6 +15,15 @@ def die_at_seven(number):
     if number == 7:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def is_loaded(module):
+    return module in sys.modules
 
 
 def shout(number):

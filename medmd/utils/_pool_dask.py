@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from medmd.utils import MedmdError, WriteError
+from medmd.utils._errors import MedmdError
+from medmd.utils._pool import AHEAD
+from medmd.utils._storage import WriteError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_AHEAD = 3
 _SECONDS_TO_ANSWER = 30
 
 
@@ -40,14 +41,19 @@ def opened_cluster(address: str) -> Iterator[ClusterPool]:
         except TimeoutError:
             msg = f"{address}: the scheduler has no workers. Start some with `dask worker {address}`."
             raise MedmdError(msg) from None
-        yield ClusterPool(client)
+        pool = ClusterPool(client)
+        try:
+            yield pool
+        except BaseException:
+            pool.break_off()
+            raise
 
 
 class ClusterPool:
-    """Work on a cluster whose workers see the export and the output under the paths that this process sees.
+    """Work on a cluster whose workers see the data and the output under the paths that this process sees.
 
-    The scheduler gives the work of a lost worker to another one. Keep the cluster to machines that may see the export:
-    the tasks carry the places of files and the key.
+    The scheduler gives the work of a lost worker to another one. Keep the cluster to machines that may see the data:
+    the tasks carry the places of files, and of a conversion the key.
 
     Args:
         client: a connected `distributed.Client`.
@@ -57,22 +63,33 @@ class ClusterPool:
         self._client = client
         # Names of their own: the scheduler would make them from the tasks, whose texts may stand in its logs.
         self._names = (f"medmd-{uuid.uuid4().hex}-{number}" for number in itertools.count())
+        self._under_way: deque[tuple[Any, Any]] = deque()
 
-    def map(self, function: Callable[[T], R], items: Iterable[T], *, lost: Callable[[T], R]) -> Iterator[R]:
-        """See `Pool`."""
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        lost: Callable[[T], R],
+        ordered: bool = True,
+        ahead: int = AHEAD,
+    ) -> Iterator[R]:
+        """See `medmd.utils.Pool`."""
         rest = iter(items)
-        under_way: deque[tuple[T, Any]] = deque()
+        under_way = self._under_way
         while True:
-            ahead = _AHEAD * max(1, sum(self._client.nthreads().values()))
-            for item in rest:
-                submitted = self._client.submit(function, item, key=next(self._names), pure=False)
-                under_way.append((item, submitted))
-                if len(under_way) >= ahead:
-                    break
+            most = ahead * max(1, sum(self._client.nthreads().values()))
+            while len(under_way) < most and (given := next(rest, _END)) is not _END:
+                submitted = self._client.submit(function, given, key=next(self._names), pure=False)
+                under_way.append((given, submitted))
             if not under_way:
                 return
-            item, future = under_way.popleft()
+            item, future = _take(under_way, ordered=ordered)
             yield self._result(item, future, lost)
+
+    def break_off(self) -> None:
+        """Drop what has not begun; what runs ends on its worker, and nobody takes its result."""
+        self._client.cancel([future for _, future in self._under_way])
 
     def _result(self, item: T, future: Any, lost: Callable[[T], R]) -> R:
         from distributed import KilledWorker
@@ -88,3 +105,17 @@ class ClusterPool:
             raise MedmdError(msg) from None
         future.release()
         return result
+
+
+_END: Any = object()
+
+
+def _take(under_way: deque[tuple[Any, Any]], *, ordered: bool) -> tuple[Any, Any]:
+    from distributed import wait
+
+    if ordered:
+        return under_way.popleft()
+    wait([future for _, future in under_way], return_when="FIRST_COMPLETED")
+    found = next(each for each in under_way if each[1].done())
+    under_way.remove(found)
+    return found

@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
-from pool_work import die_at_seven, die_once, double, shout
+from pool_work import die_at_seven, die_once, double, nap, shout
 
-from data_prep.hospital._pool import cores, open_pool
-from medmd.utils import MedmdError
+from medmd.utils import MedmdError, cores, open_pool
 
 
 def test_results_come_in_order_and_items_are_taken_as_needed():
@@ -43,6 +43,61 @@ def test_an_item_whose_worker_died_once_is_done_by_another(tmp_path):
         assert list(pool.map(die_once, [path], lost=lambda _: "lost")) == [path]
 
 
+def test_short_work_is_handed_on_before_long_work_when_the_order_does_not_matter():
+    with open_pool(workers=2, scheduler=None) as pool:
+        list(pool.map(double, range(2), lost=lambda _: -1))
+        results = list(pool.map(nap, [1.5, 0.0, 0.0, 0.0], lost=lambda _: -1, ordered=False, ahead=1))
+
+    assert results == [0.0, 0.0, 0.0, 1.5]
+
+
+def test_no_more_is_handed_out_than_asked_for():
+    taken = []
+
+    def items():
+        for number in range(8):
+            taken.append(number)
+            yield number
+
+    with open_pool(workers=2, scheduler=None) as pool:
+        results = pool.map(double, items(), lost=lambda _: -1, ordered=False, ahead=1)
+        next(results)
+        assert len(taken) == 2
+        assert len(list(results)) == 7
+
+
+def test_an_exception_in_the_block_breaks_the_work_off():
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted()
+
+    assert time.monotonic() - start < 60
+
+
+def _interrupted():
+    with open_pool(workers=1, scheduler=None) as pool:
+        for _ in pool.map(nap, [0, 300], lost=print, ahead=2):
+            raise KeyboardInterrupt
+
+
+def test_modules_are_loaded_before_the_workers_are_made(tmp_path):
+    # In a process of its own: the server from which workers are made is one a process.
+    script = tmp_path / "caller.py"
+    script.write_text(
+        "from pool_work import is_loaded\n"
+        "from medmd.utils import open_pool\n"
+        "def main():\n"
+        "    with open_pool(workers=1, scheduler=None, preload=('colorsys',)) as pool:\n"
+        "        print(list(pool.map(is_loaded, ['colorsys'], lost=print)))\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+    support = str(Path(__file__).parents[1] / "support")
+    environment = {**os.environ, "PYTHONPATH": support}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, env=environment)
+
+    assert done.stdout == "[True]\n"
+
+
 def test_workers_print_nothing(capfd):
     with open_pool(workers=1, scheduler=None) as pool:
         assert list(pool.map(shout, [1], lost=lambda _: -1)) == [1]
@@ -53,7 +108,7 @@ def test_workers_print_nothing(capfd):
 def test_no_worker_outlives_a_killed_caller(tmp_path):
     code = (
         "import sys, time\nsys.path.insert(0, sys.argv[1])\n"
-        "from data_prep.hospital._pool import open_pool\n"
+        "from medmd.utils import open_pool\n"
         "def main():\n"
         "    with open_pool(workers=1, scheduler=None) as pool:\n"
         "        for _ in pool.map(time.sleep, [0, 600], lost=print):\n"
@@ -80,7 +135,7 @@ def test_there_is_at_least_one_core():
 
 def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("data_prep.hospital._pool_dask._SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr("medmd.utils._pool_dask._SECONDS_TO_ANSWER", 0.2)
 
     with (
         pytest.raises(MedmdError, match="no Dask scheduler answers"),
