@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medmd.data._records import Case, TargetSpec
+from medmd.data._records import Case, TargetSpec, TargetValue
 
 MD_EDGES = (-12.0, -6.0)
 _QUANTILES = (1 / 3, 2 / 3)
@@ -19,7 +19,7 @@ class Group:
 
     Args:
         cases: sorted by `case_id`.
-        worst: the lowest known target (of a list, its mean) of the group; None when all are unknown.
+        worst: the lowest known target (of a list, the mean of what is known) of the group; None when all are unknown.
     """
 
     cases: tuple[Case, ...]
@@ -59,9 +59,11 @@ def group_cases(cases: Iterable[Case], contents: Mapping[str, Iterable[str]] | N
 
 
 def severity_edges(groups: Sequence[Group], target: TargetSpec) -> tuple[float, ...]:
-    """Bounds between the strata: -12 and -6 dB for MD (severe, moderate, mild), otherwise the tertiles."""
+    """Bounds between the strata: -12 and -6 dB for MD (severe, moderate, mild), a class each, else the tertiles."""
     if target.name.lower() == "md" and target.unit == "dB":
         return MD_EDGES
+    if target.kind == "class":
+        return tuple(index + 0.5 for index in range(len(target.class_names) - 1))
     known = [group.worst for group in groups if group.worst is not None]
     return tuple(float(edge) for edge in np.unique(np.quantile(known, _QUANTILES))) if known else ()
 
@@ -72,5 +74,11 @@ def stratum(group: Group, edges: Sequence[float]) -> int:
 
 
 def _worst(cases: Sequence[Case]) -> float | None:
-    known = [float(np.mean(case.target)) for case in cases if case.target is not None]
+    known = [float(np.mean(values)) for case in cases if (values := known_values(case.target))]
     return min(known) if known else None
+
+
+def known_values(target: TargetValue) -> list[float]:
+    """The numbers of a target that are known, whatever its kind."""
+    values = target if isinstance(target, Sequence) else [target]
+    return [float(value) for value in values if value is not None]

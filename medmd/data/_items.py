@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from medmd.data._paths import path_problem
 from medmd.data._read import load_datalist
-from medmd.data._records import Case, Datalist
+from medmd.data._records import Case, Datalist, TargetSpec
 from medmd.utils import MedmdError
+
+# PyTorch's losses know no missing class; an index below 0 is none.
+UNKNOWN_CLASS = -1
 
 
 def load_items(
@@ -27,7 +30,8 @@ def load_items(
     Returns:
         One dictionary a case, in file order: `case_id`, `patient_id`, `laterality` (`R`, `L` or None), each present
         input under its name (absolute path, or list of numbers; the key is absent when the input is missing), and
-        `target` (float in the header's unit; NaN when unknown; a list when the target's kind is `multi`).
+        `target`: of kind `number` a float in the header's unit, NaN when unknown; of kind `class` an int, the class's
+        index, -1 when unknown; of kind `multi` a list of such, one entry a task.
 
     Raises:
         MedmdError: no such split, no usable case in it (one input at least is needed), or a path that leaves the
@@ -39,7 +43,7 @@ def load_items(
     datalist = load_datalist(path)
     folder = Path(path).absolute().parent
     cases = [case for case in split_cases(datalist, split) if case.target is not None or not labelled]
-    items = [_item(case, folder) for case in cases[:limit] if case.present]
+    items = [_item(case, folder, datalist.header.target) for case in cases[:limit] if case.present]
     if not items:
         kind = "with a target and an input" if labelled else "with an input"
         msg = f"{Path(path).name}, {split}: no usable case. Expected at least one case {kind}, got none."
@@ -61,14 +65,14 @@ def split_cases(datalist: Datalist, split: str) -> list[Case]:
     return list(datalist.splits[split])
 
 
-def _item(case: Case, folder: Path) -> dict[str, Any]:
+def _item(case: Case, folder: Path, spec: TargetSpec) -> dict[str, Any]:
     inputs = {name: _input(case, name, folder) for name in case.present}
     return {
         "case_id": case.case_id,
         "patient_id": case.patient_id,
         "laterality": case.laterality,
         **inputs,
-        "target": _target(case),
+        "target": flat_target(case.target, spec),
     }
 
 
@@ -83,10 +87,24 @@ def _input(case: Case, name: str, folder: Path) -> str | list[float]:
     return _floats(value or ())
 
 
-def _target(case: Case) -> float | list[float]:
-    if case.target is None:
-        return math.nan
-    return float(case.target) if isinstance(case.target, int | float) else _floats(case.target)
+def flat_target(value: Any, spec: TargetSpec) -> Any:
+    """A case's target as transforms take it.
+
+    Args:
+        value: as in `Case.target`.
+        spec: what the target is.
+    """
+    if spec.tasks:
+        values = [None] * len(spec.tasks) if value is None else value
+        if not isinstance(values, Sequence) or len(values) != len(spec.tasks):
+            msg = f"A target of the tasks {', '.join(task.name for task in spec.tasks)}: expected one entry each."
+            raise MedmdError(msg)
+        return [flat_target(each, task) for each, task in zip(values, spec.tasks, strict=True)]
+    if isinstance(value, Sequence):
+        return _floats(value)
+    if spec.kind == "class":
+        return UNKNOWN_CLASS if value is None else int(value)
+    return math.nan if value is None else float(value)
 
 
 def _floats(values: Iterable[float]) -> list[float]:

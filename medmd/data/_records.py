@@ -12,7 +12,7 @@ UNSPLIT = "unsplit"
 KINDS = ("volume", "image", "vector")
 
 InputValue = str | Sequence[float] | None
-TargetValue = float | Sequence[float] | None
+TargetValue = float | Sequence[float | None] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,8 @@ class InputSpec:
     """One modality of the cohort.
 
     Args:
-        kind: `volume` (NIfTI file), `image` (PNG or JPEG file) or `vector` (list of numbers in the datalist itself).
+        kind: `volume` (NIfTI file), `image` (PNG or JPEG file) or `vector` (list of numbers in the datalist itself, or
+            a row of a matrix beside it).
         details: further facts, such as `description`, `axes`, `spacing_mm`, `spacing_source`, `length`.
     """
 
@@ -34,9 +35,12 @@ class TargetSpec:
 
     Args:
         name: its name, `md` for the Mean Deviation of the visual field.
-        kind: `number`, `class` (an integer), or `multi` (a list of numbers).
+        kind: `number`, `class` (the index of a class, from 0), or `multi` (a list, one entry a task).
         unit: `dB` for MD.
-        range: smallest and largest allowed value, in `unit`; [-40, 6] for MD.
+        range: smallest and largest allowed value, in `unit`; [-40, 6] for MD, [0, classes - 1] for a class. Of `multi`
+            it is what holds all tasks; each task has its own.
+        classes: names of the classes in the order of their indices, for kind `class`.
+        tasks: what each entry of a `multi` target is, of kind `number` or `class`.
         details: further facts, such as the visual-field `pattern`.
     """
 
@@ -44,7 +48,28 @@ class TargetSpec:
     kind: str = "number"
     unit: str = "dB"
     range: tuple[float, float] = (-40.0, 6.0)
+    classes: tuple[str, ...] = ()
+    tasks: tuple[TargetSpec, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_classes(cls, name: str, classes: Sequence[str], **details: Any) -> TargetSpec:
+        """A target of kind `class`, whose range follows from its classes."""
+        limits = (0.0, float(len(classes) - 1))
+        return cls(name=name, kind="class", unit="", range=limits, classes=tuple(classes), details=details)
+
+    @classmethod
+    def of_tasks(cls, name: str, tasks: Sequence[TargetSpec], **details: Any) -> TargetSpec:
+        """A target of kind `multi`, whose range holds those of its tasks."""
+        limits = (min(task.range[0] for task in tasks), max(task.range[1] for task in tasks))
+        return cls(name=name, kind="multi", unit="", range=limits, tasks=tuple(tasks), details=details)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, or their numbers where the datalist names none; empty for a target of another kind."""
+        if self.kind != "class":
+            return ()
+        return self.classes or tuple(str(index) for index in range(int(self.range[1]) + 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +110,10 @@ class Case:
     Args:
         case_id: pseudonym of the case, unique in the datalist.
         patient_id: pseudonym of the patient; all cases of a patient stay in one split.
-        inputs: name -> path relative to the datalist's folder (POSIX), list of numbers, or None when missing.
-        target: in the header's unit; None when unknown; a list when the target's kind is `multi`.
+        inputs: name -> path relative to the datalist's folder (POSIX), list of numbers, or None when missing. To be
+            written, a vector may also be `file.npy#row`; read, it is always the numbers.
+        target: in the header's unit; None when unknown; of kind `class` the index of the class; of kind `multi` a list
+            in the order of the tasks, None for a task that is not known.
         laterality: `R`, `L` or None.
         age: years, or None.
         sex: `F`, `M`, `O` or None.

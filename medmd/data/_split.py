@@ -64,7 +64,8 @@ def split_by_patient(
         folds: k folds instead of fractions. Fold i tests on part i and validates on part i + 1; with two folds there is
             no testing list.
         target: the header's target; by default MD in dB. It decides the strata: severe (MD below -12 dB), moderate
-            (-12 to below -6 dB) and mild for MD, tertiles otherwise. Cases without target form a stratum.
+            (-12 to below -6 dB) and mild for MD, the classes (a patient's lowest) for a class, tertiles otherwise, of
+            several tasks those of their mean. Cases without target form a stratum.
         edges: other bounds between the strata, ascending, in the target's unit.
         contents: case id -> digests of its inputs; by default the cases' `hashes`.
 

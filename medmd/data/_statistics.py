@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medmd.data._items import split_cases
 from medmd.data._read import load_datalist
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 
 _MD_TAIL = -8.0
 _TAIL_SHARE = 0.2
+_NO_SPREAD = 1e-6
 
 
 def target_statistics(
     path: str | Path, split: str = "training", *, tail_threshold: float | None = None
-) -> dict[str, float | int]:
-    """Mean, spread and tail of the known targets of one split.
+) -> dict[str, Any]:
+    """Mean, spread and tail of the known targets of one split, or how common each class is.
 
     Args:
         path: the datalist.
@@ -31,15 +33,44 @@ def target_statistics(
             targets.
 
     Returns:
-        `mean`, `std` and `variance` (population, so that MSE / (1 - R2) on this split equals `variance`), `count`
-        and `tail_threshold`, in the target's unit.
+        Of a number `mean`, `std` and `variance` (population, so that MSE / (1 - R2) on this split equals `variance`),
+        `count`, `tail_threshold`, in the target's unit, and `start`, what untrained heads answer: the mean.
+
+        Of a class `count`, `counts` and `frequencies` by class, and `start`, the frequencies when each class is counted
+        once more, so that none is held for impossible.
+
+        Of several tasks `count`, `tasks` (name of the task -> one of the above) and `start`, a list of theirs.
 
     Raises:
-        MedmdError: no such split, no known target in it, or a target that is a list (kind `multi`).
+        MedmdError: no such split, no known target in it, or a target of kind `multi` that names no tasks.
     """
+    datalist = load_datalist(path)
+    spec = datalist.header.target
+    known = [case.target for case in split_cases(datalist, split) if case.target is not None]
+    where = f"{Path(path).name}, {split}"
+    if not spec.tasks:
+        return _describe(known, spec, where, tail_threshold)
+    columns = {task.name: [row[place] for row in known] for place, task in enumerate(spec.tasks)}  # type: ignore[index]
+    tasks = {
+        task.name: _describe([value for value in columns[task.name] if value is not None], task, where, None)
+        for task in spec.tasks
+    }
+    return {"count": len(known), "tasks": tasks, "start": [found["start"] for found in tasks.values()]}
+
+
+def _describe(known: Sequence[Any], spec: TargetSpec, where: str, tail_threshold: float | None) -> dict[str, Any]:
     import numpy as np
 
-    values, spec = _known_targets(path, split)
+    values = _as_vector(known, spec, where)
+    if spec.kind == "class":
+        classes = len(spec.class_names)
+        counts = np.bincount(values.astype(int), minlength=classes)
+        return {
+            "count": len(values),
+            "counts": counts.tolist(),
+            "frequencies": (counts / len(values)).tolist(),
+            "start": ((counts + 1) / (len(values) + classes)).tolist(),
+        }
     default = _MD_TAIL if _is_md(spec) else float(np.quantile(values, _TAIL_SHARE))
     return {
         "mean": float(values.mean()),
@@ -47,7 +78,36 @@ def target_statistics(
         "variance": float(values.var()),
         "count": len(values),
         "tail_threshold": default if tail_threshold is None else float(tail_threshold),
+        "start": float(values.mean()),
     }
+
+
+def vector_statistics(path: str | Path, name: str, split: str = "training") -> dict[str, list[float]]:
+    """Mean and spread of each component of a vector over one split, which networks are given to standardise it.
+
+    Args:
+        path: the datalist.
+        name: the input, of kind `vector`.
+        split: the list to describe; the training list, so that nothing is learnt from those to test on.
+
+    Returns:
+        `mean` and `std` (population), in the vector's units. A component that does not vary has a `std` of 1.
+
+    Raises:
+        MedmdError: no such split, or no case in it with numbers for this input.
+    """
+    import numpy as np
+
+    cases = split_cases(load_datalist(path), split)
+    rows = [value for case in cases if (value := case.inputs.get(name)) is not None and not isinstance(value, str)]
+    if not rows:
+        msg = f"{Path(path).name}, {split}: expected at least one case with numbers for the input {name}, got none."
+        raise MedmdError(msg)
+    values = np.asarray(rows, dtype=np.float64)
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    # What rounding leaves of equal values is no spread.
+    flat = std <= _NO_SPREAD * np.maximum(np.abs(mean), 1.0)
+    return {"mean": mean.tolist(), "std": np.where(flat, 1.0, std).tolist()}
 
 
 def label_density(
@@ -69,7 +129,7 @@ def label_density(
         `centres` of the bins from the lowest to the highest target, and their `density`: smoothed numbers of cases.
 
     Raises:
-        MedmdError: an argument is outside its range, or as `target_statistics`.
+        MedmdError: an argument is outside its range, or the target is no number, or as `target_statistics`.
     """
     import numpy as np
 
@@ -77,7 +137,7 @@ def label_density(
         found = f"{bin_width}, {sigma} and {kernel_size}"
         msg = f"bin_width, sigma, kernel_size: expected numbers above 0, the last odd; got {found}."
         raise MedmdError(msg)
-    values, _ = _known_targets(path, split)
+    values = _known_numbers(path, split)
     bins = np.floor(values / bin_width).astype(int)
     counts = np.bincount(bins - bins.min())
     kernel = np.exp(-0.5 * (np.arange(kernel_size) - kernel_size // 2) ** 2 / sigma**2)
@@ -86,19 +146,26 @@ def label_density(
     return {"centres": centres.tolist(), "density": density.tolist()}
 
 
-def _known_targets(path: str | Path, split: str) -> tuple[npt.NDArray[np.float64], TargetSpec]:
-    import numpy as np
-
+def _known_numbers(path: str | Path, split: str) -> npt.NDArray[np.float64]:
     datalist = load_datalist(path)
     spec = datalist.header.target
+    if spec.kind == "class":
+        msg = f"{Path(path).name}: expected a target of kind number, got class: it has no density over a unit."
+        raise MedmdError(msg)
+    known = [case.target for case in split_cases(datalist, split) if case.target is not None]
+    return _as_vector(known, spec, f"{Path(path).name}, {split}")
+
+
+def _as_vector(known: Sequence[Any], spec: TargetSpec, where: str) -> npt.NDArray[np.float64]:
+    import numpy as np
+
     if spec.kind == "multi":
-        msg = f"{Path(path).name}: expected a target of kind number or class, got multi: it has no single mean."
+        msg = f"{where}: expected a target of kind number or class, got multi: it has no single mean."
         raise MedmdError(msg)
-    values = np.array([case.target for case in split_cases(datalist, split) if case.target is not None], dtype=float)
-    if not len(values):
-        msg = f"{Path(path).name}, {split}: expected at least one case with a known target, got none."
+    if not len(known):
+        msg = f"{where}: expected at least one case with a known target, got none."
         raise MedmdError(msg)
-    return values, spec
+    return np.array(known, dtype=float)
 
 
 def _is_md(spec: TargetSpec) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from medmd._version import __version__
 from medmd.data._read import LISTS
-from medmd.data._records import UNSPLIT, Case, Datalist, Header
+from medmd.data._records import UNSPLIT, Case, Datalist, Header, TargetSpec
 from medmd.data._schema import violations
 from medmd.utils import MedmdError, write_json
 
@@ -51,13 +51,7 @@ def datalist_document(datalist: Datalist, folder: Path) -> dict[str, Any]:
         "description": header.description,
         "version": header.version,
         "inputs": {name: {"kind": spec.kind, **_sorted(spec.details)} for name, spec in header.inputs.items()},
-        "target": {
-            "name": header.target.name,
-            "kind": header.target.kind,
-            "unit": header.target.unit,
-            "range": [float(bound) for bound in header.target.range],
-            **_sorted(header.target.details),
-        },
+        "target": _target_spec(header.target),
         "source": header.source,
         "converter": header.converter,
         "created_with": f"medmd {__version__}",
@@ -70,6 +64,18 @@ def datalist_document(datalist: Datalist, folder: Path) -> dict[str, Any]:
         if split in datalist.splits:
             document[split] = [_item(case, header, folder) for case in datalist.splits[split]]
     return _plain(document, "header")
+
+
+def _target_spec(spec: TargetSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "unit": spec.unit,
+        "range": [float(bound) for bound in spec.range],
+        **({"classes": list(spec.classes)} if spec.classes else {}),
+        **({"tasks": [_target_spec(task) for task in spec.tasks]} if spec.tasks else {}),
+        **_sorted(spec.details),
+    }
 
 
 def count_cases(datalist: Datalist) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def _item(case: Case, header: Header, folder: Path) -> dict[str, Any]:
     if case.patient_id_is_surrogate:
         item["patient_id_is_surrogate"] = True
     item["inputs"] = {name: _input(case, case.inputs.get(name), folder) for name in header.inputs}
-    item["target"] = case.target if header.target.kind == "class" else _as_float(case.target)
+    item["target"] = _target(case.target, header.target)
     item.update({key: value for key in ("laterality", "age", "sex") if (value := getattr(case, key)) is not None})
     item.update({key: _sorted(value) for key in ("hashes", "reference") if (value := getattr(case, key))})
     _add_details(item, case.details, f"case {case.case_id}", reserved=_CASE_KEYS)
@@ -136,6 +142,14 @@ def _add_details(record: dict[str, Any], details: Mapping[str, Any], where: str,
         msg = f"{where}: the details {', '.join(taken)} have fields of their own; set those instead."
         raise MedmdError(msg)
     record.update(_sorted(details))
+
+
+def _target(target: Any, spec: TargetSpec) -> Any:
+    if spec.kind == "class":
+        return target
+    if spec.tasks and isinstance(target, Sequence) and len(target) == len(spec.tasks):
+        return [_target(value, task) for value, task in zip(target, spec.tasks, strict=True)]
+    return _as_float(target)
 
 
 def _as_float(target: Any) -> Any:

@@ -29,7 +29,8 @@ class ModalityBatch:
         inputs: by modality, float32, first axis B; rows of absent modalities hold zeros.
         present: (B, K) bool in the order of `inputs`, or `None` when every modality of every case is there. It stays on
             the host, where the network selects rows without a synchronisation.
-        target: (B,) float32 in the target's unit; NaN where unknown.
+        target: (B,) float32 in the target's unit, NaN where unknown; (B,) int64 of classes, below 0 where unknown;
+            (B, T) of several tasks.
         case_ids: B pseudonyms.
         rows: by modality, the (n,) indices of the rows that are present, or `None` for all.
     """

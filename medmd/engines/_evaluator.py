@@ -14,11 +14,9 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
 from medmd.engines._batch import ModalityBatch, PrepareModalities
+from medmd.engines._readout import TASK, columns_of, measure
 from medmd.engines._workers import workers_end_with
-from medmd.metrics import regression_metrics
 from medmd.utils import MedmdError
-
-KEPT_METRICS = ("mse", "mae", "r2")
 
 
 class RegressionEvaluator(SupervisedEvaluator):
@@ -30,13 +28,16 @@ class RegressionEvaluator(SupervisedEvaluator):
     Args:
         device: where to predict.
         val_data_loader: gives batches as `PackInputsd` makes them, in a fixed order.
-        network: a `MultimodalRegressor`.
-        prefix: put before the names of metrics in `state.metrics`, as in `val_fusion_mse`, `val_oct_mae`.
+        network: a `MultimodalRegressor`, a `MultimodalClassifier` or a `MultitaskNetwork`.
+        prefix: put before the names of metrics in `state.metrics`, as in `val_fusion_mse`, `val_oct_mae`; of classes
+            `val_fusion_log_loss`, `val_oct_accuracy`; of tasks `val_<task>_log_loss` and `val_tasks_loss`, see
+            `columns_of` and `measure` in `medmd.engines`.
         val_handlers: Ignite handlers.
         options: further arguments of `SupervisedEvaluator`.
 
     Attributes:
         table: after a run, one row a case: `case_id`, `target`, `fusion`, and one column a modality, NaN where absent.
+            Of classes an entry is the predicted index, and `<name>_p0`, `<name>_p1`, … are the probabilities.
     """
 
     network: Any
@@ -54,6 +55,7 @@ class RegressionEvaluator(SupervisedEvaluator):
         self.prefix = prefix
         self.table = pd.DataFrame()
         self._rows: list[tuple[list[str], Tensor]] = []
+        self._names: list[str] = []
         self._present: list[Tensor] = []
         self._here: dict[str, Any] = {}
         options.setdefault("prepare_batch", PrepareModalities(network.modalities))  # type: ignore[arg-type]
@@ -86,8 +88,9 @@ class RegressionEvaluator(SupervisedEvaluator):
         with self.mode(self.network):
             predictions = self.network(batch.inputs, batch.present)
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
-        columns = [batch.target, predictions.fusion, *(predictions.unimodal[name] for name in self._modalities)]
-        self._rows.append((batch.case_ids, torch.stack([column.float() for column in columns], dim=1)))
+        columns = columns_of(self.network, predictions, batch.target)
+        self._names = list(columns)
+        self._rows.append((batch.case_ids, torch.stack([column.float() for column in columns.values()], dim=1)))
         self._present.append(torch.ones(len(batch), len(self._modalities)) if batch.present is None else batch.present)
         self.state.output = {"pred": predictions.fusion, "label": batch.target}
         self.fire_event(IterationEvents.MODEL_COMPLETED)
@@ -103,12 +106,14 @@ class RegressionEvaluator(SupervisedEvaluator):
 
     def _finish(self) -> None:
         values = torch.cat([rows for _, rows in self._rows]).cpu().double().numpy()
-        self.table = pd.DataFrame(values, columns=["target", "fusion", *self._modalities])
+        self.table = pd.DataFrame(values, columns=self._names)
         self.table.insert(0, "case_id", [case for cases, _ in self._rows for case in cases])
         here = torch.cat([rows.bool().cpu() for rows in self._present]).numpy()
-        self._here = {"fusion": here.any(axis=1), **dict(zip(self._modalities, here.T, strict=True))}
+        tasks = [name for name in self._names if name.startswith(TASK) and f"{name}_target" in self._names]
+        own = dict.fromkeys(tasks, here.any(axis=1)) if tasks else dict(zip(self._modalities, here.T, strict=True))
+        self._here = {"fusion": here.any(axis=1), **own}
         self._require_finite()
-        self.state.metrics.update(self._measure())
+        self.state.metrics.update(measure(self.table, self._here, self.prefix))
 
     def _require_finite(self) -> None:
         """Leaving out predictions that are no number would let a diverged network look like a good one."""
@@ -122,22 +127,13 @@ class RegressionEvaluator(SupervisedEvaluator):
                 )
                 raise MedmdError(msg)
 
-    def _measure(self) -> dict[str, float]:
-        found = {}
-        for column in ("fusion", *self._modalities):
-            known = self.table[["target", column]][self.table["target"].notna() & self._here[column]]
-            if len(known) < 2:
-                continue
-            metrics = regression_metrics(*known.to_numpy().T, on_undefined="ignore")
-            found.update({f"{self.prefix}_{column}_{name}": metrics[name] for name in KEPT_METRICS})
-        return found
-
 
 def predict_table(network: nn.Module, loader: Iterable, device: str | torch.device) -> pd.DataFrame:
     """The predictions of `network` for every case of `loader`, in its order.
 
     Returns:
-        Columns `case_id`, `target` (NaN where unknown), `fusion`, and one a modality (NaN where absent).
+        Columns `case_id`, `target` (unknown: NaN, of classes -1), `fusion`, and one a modality (NaN where absent); of
+        classes and tasks more, see `RegressionEvaluator`.
     """
     evaluator = RegressionEvaluator(device=device, val_data_loader=loader, network=network)
     evaluator.run()

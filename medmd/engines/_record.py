@@ -25,7 +25,8 @@ class StepRecord:
         modalities: names of the inputs.
         present: (B, K) bool on the host in the order of `modalities`, or `None` when every modality is there.
         columns: parts of (B,) tensors by name: `target`; `input <modality>`, the sum of the case's input, which is
-            finite when all of it is; `prediction <head>`. A row without the modality holds anything.
+            finite when all of it is; `prediction <head>`. Of several numbers a row (classes, tasks) their sum. A row
+            without the modality holds anything.
         losses: 0-d tensors by the name under which they are logged; of several micro-batches the sum.
     """
 
@@ -40,7 +41,7 @@ class StepRecord:
     @classmethod
     def of(cls, batch: ModalityBatch, state: Any) -> StepRecord:
         """The beginning of a record: inputs and targets of a batch at the engine's `state`."""
-        columns = {TARGET: [batch.target]}
+        columns = {TARGET: [_one_column(batch.target)]}
         columns |= {f"input {name}": [value.detach().flatten(1).sum(1)] for name, value in batch.inputs.items()}
         return cls(
             epoch=state.epoch,
@@ -54,7 +55,7 @@ class StepRecord:
     def predicted(self, values: Mapping[str, Tensor]) -> None:
         """Note (B,) predictions by head, or those of the next micro-batch."""
         for name, value in values.items():
-            self.columns.setdefault(f"prediction {name}", []).append(value.detach())
+            self.columns.setdefault(f"prediction {name}", []).append(_one_column(value.detach()))
 
     def lost(self, losses: Mapping[str, Tensor]) -> None:
         """Note 0-d losses, or add those of the next micro-batch."""
@@ -79,7 +80,11 @@ class StepRecord:
 
 
 def spread(values: Tensor, rows: Tensor | None, length: int) -> Tensor:
-    """(n,) values of `rows` as (length,), 0 elsewhere; all rows when `rows` is `None`."""
+    """(n, ...) values of `rows` as (length, ...), 0 elsewhere; all rows when `rows` is `None`."""
     if rows is None:
         return values
-    return values.new_zeros(length).index_copy(0, rows, values)
+    return values.new_zeros(length, *values.shape[1:]).index_copy(0, rows, values)
+
+
+def _one_column(values: Tensor) -> Tensor:
+    return values if values.ndim == 1 else values.sum(dim=1)

@@ -2,6 +2,7 @@
 
 from medmd.losses._adaptive_margin import AdaptiveMarginSupConLoss
 from medmd.losses._balanced_mse import BatchMonteCarloLoss, GaussianMixtureBalancedLoss
+from medmd.losses._classification import ClassificationLoss, MultitaskLoss
 from medmd.losses._conr import ConRLoss
 from medmd.losses._density_weighted import DensityWeightedLoss
 from medmd.losses._label_distance import LabelDistanceWeightedSupConLoss
@@ -16,6 +17,7 @@ from medmd.losses._supcon import SimCLRLoss, SupConLoss
 __all__ = [
     "AdaptiveMarginSupConLoss",
     "BatchMonteCarloLoss",
+    "ClassificationLoss",
     "ConRLoss",
     "DensityWeightedLoss",
     "FeatureQueue",
@@ -24,6 +26,7 @@ __all__ = [
     "LabelDistanceWeightedSupConLoss",
     "MeanSquaredErrorLoss",
     "MultiExpertLoss",
+    "MultitaskLoss",
     "RankNContrastLoss",
     "RankSimLoss",
     "RegressionLoss",

@@ -2,10 +2,14 @@
 
 from medmd.networks._build import build_network
 from medmd.networks._bundle_network import BundleNetwork
+from medmd.networks._classifier import MultimodalClassifier
 from medmd.networks._densenet import DenseNetEncoder
 from medmd.networks._efficientnet_lite import EfficientNetLiteEncoder
 from medmd.networks._feature_smoothing import FeatureSmoothing
-from medmd.networks._heads import Projector, RegressionHead
+from medmd.networks._heads import ClassificationHead, Projector, RegressionHead
+from medmd.networks._multi_expert import MultiExpertRegressor
+from medmd.networks._multimodal import MultimodalNetwork
+from medmd.networks._multitask import MultitaskNetwork
 from medmd.networks._predictions import Predictions
 from medmd.networks._regressor import MultimodalRegressor
 from medmd.networks._resnet import ResNetEncoder, SliceChannelEncoder
@@ -16,10 +20,15 @@ from medmd.networks._weights import load_weights, save_weights
 
 __all__ = [
     "BundleNetwork",
+    "ClassificationHead",
     "DenseNetEncoder",
     "EfficientNetLiteEncoder",
     "FeatureSmoothing",
+    "MultiExpertRegressor",
+    "MultimodalClassifier",
+    "MultimodalNetwork",
     "MultimodalRegressor",
+    "MultitaskNetwork",
     "Predictions",
     "Projector",
     "RegressionHead",

@@ -10,8 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from medmd.networks._classifier import MultimodalClassifier
 from medmd.networks._densenet import DenseNetEncoder
 from medmd.networks._efficientnet_lite import EfficientNetLiteEncoder
+from medmd.networks._multi_expert import MultiExpertRegressor
+from medmd.networks._multimodal import MultimodalNetwork
+from medmd.networks._multitask import MultitaskNetwork
 from medmd.networks._regressor import MultimodalRegressor
 from medmd.networks._resnet import ResNetEncoder, SliceChannelEncoder
 from medmd.networks._small_cnn import SmallCnnEncoder
@@ -32,7 +36,10 @@ _ENCODERS: dict[str, type[nn.Module]] = {
         ViTEncoder,
     )
 }
-_NETWORK = f"{_PREFIX}MultimodalRegressor"
+_NETWORKS: dict[str, type[MultimodalNetwork]] = {
+    f"{_PREFIX}{kind.__name__}": kind
+    for kind in (MultiExpertRegressor, MultimodalClassifier, MultimodalRegressor, MultitaskNetwork)
+}
 # What a description from elsewhere may ask for before a machine runs out of memory or patience.
 _LARGEST_NUMBER = 8192
 _LONGEST = 32
@@ -42,14 +49,15 @@ _WRONG_ARGUMENTS = (TypeError, ValueError, RuntimeError, AttributeError, IndexEr
 
 def build_network(
     description: Mapping[str, Any], *, load_pretrained: bool = True, most_parameters: int = _MOST_PARAMETERS
-) -> MultimodalRegressor:
+) -> MultimodalNetwork:
     """Build the network that `description` describes.
 
     The form is that of a MONAI configuration, so the same text works in a bundle, but nothing is evaluated or
     imported: `_target_` is looked up in a fixed list, and everything else must be a literal.
 
     Args:
-        description: `{"_target_": "medmd.networks.MultimodalRegressor", "encoders": {name: {"_target_": ..., ...}}}`.
+        description: `{"_target_": "medmd.networks.MultimodalRegressor", "encoders": {name: {"_target_": ..., ...}}}`;
+            a `MultimodalClassifier` names its `classes` too, a `MultitaskNetwork` its `tasks`.
         load_pretrained: False builds every encoder with `pretrained` false, for weights that are loaded afterwards.
         most_parameters: the largest network to build, for one whose weights are there already.
 
@@ -58,22 +66,25 @@ def build_network(
             that a constructor does not take, or a network of more parameters than allowed, 10**9 by default.
     """
     _check_literals(description, "network")
-    arguments = _arguments(description, "network", {_NETWORK: MultimodalRegressor})
+    arguments = _arguments(description, "network", _NETWORKS)
+    kind = _NETWORKS[description["_target_"]]
     encoders = arguments.pop("encoders", None)
     if not isinstance(encoders, Mapping):
         msg = "network#encoders: expected an object with one entry a modality."
         raise MedmdError(msg)
     # Tensors on the meta device have shapes but no memory, so the size is known before it is paid for.
     with torch.device("meta"):
-        size = sum(p.numel() for p in _assemble(encoders, arguments, load_pretrained=False).parameters())
+        size = sum(p.numel() for p in _assemble(kind, encoders, arguments, load_pretrained=False).parameters())
     most = min(most_parameters, _MOST_PARAMETERS)
     if size > most:
         msg = f"network: {size} parameters; expected at most {most}."
         raise MedmdError(msg)
-    return _assemble(encoders, arguments, load_pretrained=load_pretrained)
+    return _assemble(kind, encoders, arguments, load_pretrained=load_pretrained)
 
 
-def _assemble(encoders: Mapping[str, Any], arguments: dict[str, Any], *, load_pretrained: bool) -> MultimodalRegressor:
+def _assemble(
+    kind: type[MultimodalNetwork], encoders: Mapping[str, Any], arguments: dict[str, Any], *, load_pretrained: bool
+) -> MultimodalNetwork:
     built = {}
     for name, part in encoders.items():
         path = f"network#encoders#{name}"
@@ -81,7 +92,7 @@ def _assemble(encoders: Mapping[str, Any], arguments: dict[str, Any], *, load_pr
         if not load_pretrained and "pretrained" in given:
             given["pretrained"] = False
         built[name] = _construct(_ENCODERS[part["_target_"]], given, path)
-    return _construct(MultimodalRegressor, {"encoders": built, **arguments}, "network")
+    return _construct(kind, {"encoders": built, **arguments}, "network")
 
 
 def _arguments(part: Any, path: str, targets: Mapping[str, type]) -> dict[str, Any]:

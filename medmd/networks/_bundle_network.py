@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from medmd.networks._regressor import MultimodalRegressor
+from medmd.networks._multimodal import MultimodalNetwork
 from medmd.utils import MedmdError
 
 _ARGUMENTS = ("image", "fundus", "present")
@@ -25,7 +25,7 @@ class BundleNetwork(nn.Module):
         MedmdError: a third or later modality has the name of an argument.
     """
 
-    def __init__(self, network: MultimodalRegressor) -> None:
+    def __init__(self, network: MultimodalNetwork) -> None:
         super().__init__()
         clash = sorted(set(network.modalities[2:]) & set(_ARGUMENTS))
         if clash:
@@ -46,7 +46,8 @@ class BundleNetwork(nn.Module):
             **further: the third and later modalities by name.
 
         Returns:
-            (B, 1) prediction of the fused head, dB.
+            (B, 1) prediction of the fused head, dB; of classes (B, C) logits; of several tasks their outputs side by
+            side.
 
         Raises:
             MedmdError: a modality that the network does not have, or shapes that do not fit.
@@ -57,7 +58,8 @@ class BundleNetwork(nn.Module):
             raise MedmdError(msg)
         given = dict(zip(names, (image, fundus), strict=False)) | {k: v for k, v in further.items() if v is not None}
         inputs = {name: value for name, value in given.items() if value is not None}
-        return self.network(inputs, present).fusion.unsqueeze(1)
+        fusion = self.network(inputs, present).fusion
+        return fusion if fusion.ndim > 1 else fusion.unsqueeze(1)
 
 
 def _accept_inner_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

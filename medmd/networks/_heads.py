@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -72,6 +73,52 @@ class RegressionHead(nn.Module):
             return mean
         share = (mean - low) / (high - low)
         return math.log(share / (1 - share))
+
+
+class ClassificationHead(nn.Module):
+    """Logits of C classes from a feature vector, computed in the precision of its weights also under autocast.
+
+    Args:
+        in_features: length of the feature vector.
+        classes: C, at least 2.
+        hidden: width of one hidden ReLU layer; None for a linear head.
+
+    Raises:
+        MedmdError: a width below 1, or fewer than two classes.
+    """
+
+    def __init__(self, *, in_features: int, classes: int, hidden: int | None = None) -> None:
+        super().__init__()
+        if in_features < 1 or (hidden is not None and hidden < 1) or classes < 2:
+            msg = (
+                "A head needs widths of at least 1 and two classes or more, got "
+                f"in_features={in_features}, hidden={hidden}, classes={classes}."
+            )
+            raise MedmdError(msg)
+        self.hidden = None if hidden is None else nn.Linear(in_features, hidden)
+        self.output = nn.Linear(in_features if hidden is None else hidden, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, in_features) -> (B, C) logits."""
+        with without_autocast(features):
+            features = features.to(self.output.weight.dtype)
+            if self.hidden is not None:
+                features = torch.relu(self.hidden(features))
+            return self.output(features)
+
+    def set_bias(self, frequencies: Sequence[float]) -> None:
+        """Make the logarithms of the classes' frequencies the output for zero features.
+
+        Raises:
+            MedmdError: not one number above 0 for each class.
+        """
+        wanted = self.output.out_features
+        values = list(frequencies) if isinstance(frequencies, Sequence) else []
+        if len(values) != wanted or not all(math.isfinite(value) and value > 0 for value in values):
+            msg = f"The classes' frequencies: expected {wanted} numbers above 0, got {frequencies}."
+            raise MedmdError(msg)
+        with torch.no_grad():
+            self.output.bias.copy_(torch.tensor([math.log(value / sum(values)) for value in values]))
 
 
 class Projector(nn.Module):

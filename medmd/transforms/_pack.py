@@ -18,9 +18,11 @@ class PackInputsd(MapTransform):
     """Turn an item into plain tensors that collate, whichever modalities it has.
 
     The result holds exactly, for K modalities: each key as a float32 tensor of its shape (zeros where absent),
-    `present` as a bool tensor (K,) in the order of `keys`, `target` as a 0-d float32 tensor (NaN where the item has
-    none) and `case_id` as a string. Tensors are plain and own their memory: MONAI's MetaTensor slows every operation
-    of a network and keeps the file's header alive.
+    `present` as a bool tensor (K,) in the order of `keys`, `target` and `case_id` as a string. The target is a 0-d
+    float32 tensor of a number (NaN where the item has none), a 0-d int64 tensor of an integer, which is the index of a
+    class (-1 where unknown), and (T,) of a list with an entry for each of T tasks: int64 when all of them are classes,
+    else float32, which holds an index exactly. Tensors are plain and own their memory: MONAI's MetaTensor slows every
+    operation of a network and keeps the file's header alive.
 
     Args:
         keys: the modalities, in the order that `present` and the network use.
@@ -31,8 +33,8 @@ class PackInputsd(MapTransform):
 
     Raises:
         ValueError: (constructor) `shapes` does not name exactly the `keys`.
-        MedmdError: (call) a modality has another shape, holds NaN or infinity or is not numeric, the target is not a
-            number, or no modality is present; the text names the case's pseudonym.
+        MedmdError: (call) a modality has another shape, holds NaN or infinity or is not numeric, the target is neither
+            a number nor a list of such, or no modality is present; the text names the case's pseudonym.
     """
 
     def __init__(
@@ -99,8 +101,15 @@ def _plain(data: Mapping[Hashable, Any], key: Hashable) -> Tensor:
 
 def _target(data: Mapping[Hashable, Any], key: str) -> Tensor:
     value = data.get(key)
+    values = value if isinstance(value, (list, tuple)) else [value]
     try:
-        return torch.tensor(float("nan") if value is None else float(value), dtype=torch.float32)
+        numbers = [each if _is_class(each) else float("nan") if each is None else float(each) for each in values]
     except (TypeError, ValueError):
-        msg = f"{case_name(data)}: {key!r} is {value!r}, expected a number or null."
+        msg = f"{case_name(data)}: {key!r} is {value!r}, expected a number, a list of numbers, or null."
         raise MedmdError(msg) from None
+    kind = torch.int64 if all(map(_is_class, numbers)) else torch.float32
+    return torch.tensor(numbers if values is value else numbers[0], dtype=kind)
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

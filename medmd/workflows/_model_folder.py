@@ -15,7 +15,7 @@ from monai.transforms import Compose
 from torch import nn
 
 from medmd._version import __version__
-from medmd.networks import MultimodalRegressor, build_network, load_weights, save_weights
+from medmd.networks import MultimodalNetwork, build_network, load_weights, save_weights
 from medmd.utils import MedmdError, read_json, read_safetensors_header, regular_file, sha256_file, write_json
 from medmd.workflows._preprocessing import build_preprocessing, check_preprocessing
 
@@ -33,12 +33,12 @@ class ModelFolder:
     """A loaded model.
 
     Attributes:
-        network: the `MultimodalRegressor` with its weights, in evaluation mode.
+        network: the `MultimodalNetwork` with its weights, in evaluation mode.
         preprocessing: from a datalist item to the network's inputs.
         manifest: name of the method, inputs (name, kind), target (name, unit), version, digests.
     """
 
-    network: MultimodalRegressor
+    network: MultimodalNetwork
     preprocessing: Compose
     manifest: dict[str, Any]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from medmd.data._paths import path_problem
-from medmd.data._records import Case, Datalist, Header
+from medmd.data._records import Case, Datalist, Header, TargetSpec
 from medmd.data._write import count_cases
 from medmd.data.check._findings import REFUSAL, WARNING, Finding
 
@@ -61,7 +61,7 @@ def _target(case: Case, split: str, header: Header) -> Iterator[Finding]:
     spec, value = header.target, case.target
     if value is None:
         return
-    problem = _target_problem(value, spec.kind, spec.range)
+    problem = _target_problem(value, spec)
     if problem:
         rule, expected, found = problem
         yield Finding(
@@ -75,19 +75,36 @@ def _target(case: Case, split: str, header: Header) -> Iterator[Finding]:
         )
 
 
-def _target_problem(value: Any, kind: str, limits: tuple[float, float]) -> tuple[str, str, str] | None:
+def _target_problem(value: Any, spec: TargetSpec) -> tuple[str, str, str] | None:
     is_list = not isinstance(value, int | float)
-    if is_list != (kind == "multi"):
-        return "target-kind", "a list of numbers" if kind == "multi" else "one number", "a list" if is_list else "one"
-    values = value if is_list else [value]
-    if kind == "class" and any(item != int(item) for item in values if math.isfinite(item)):
+    if is_list != (spec.kind == "multi"):
+        found = "a list" if is_list else "one"
+        return "target-kind", "a list of numbers" if spec.kind == "multi" else "one number", found
+    if spec.tasks:
+        return _tasks_problem(value, spec.tasks)
+    values = [item for item in value if item is not None] if is_list else [value]
+    if spec.kind == "class" and any(item != int(item) for item in values if math.isfinite(item)):
         return "target-kind", "an integer", str(value)
-    low, high = limits
+    low, high = spec.range
     if not low < high:
         # The fault is the header's and is told once, not for every case.
         return None
     outside = [item for item in values if not low <= item <= high]
+    if outside and spec.classes:
+        expected = f"the index of one of the {len(spec.classes)} classes, 0 to {len(spec.classes) - 1}"
+        return "target-range", expected, f"{outside[0]:g}"
     return ("target-range", f"a target within [{low:g}, {high:g}]", f"{outside[0]:g}") if outside else None
+
+
+def _tasks_problem(values: Any, tasks: Sequence[TargetSpec]) -> tuple[str, str, str] | None:
+    if len(values) != len(tasks):
+        names = ", ".join(task.name for task in tasks)
+        return "target-kind", f"{len(tasks)} entries, for {names}", f"{len(values)}"
+    problems = (
+        (task, _target_problem(value, task)) for value, task in zip(values, tasks, strict=True) if value is not None
+    )
+    first = next(((task, problem) for task, problem in problems if problem), None)
+    return None if first is None else (first[1][0], f"for the task {first[0].name} {first[1][1]}", first[1][2])
 
 
 def _inputs(case: Case, split: str, header: Header, lengths: dict[str, int]) -> Iterator[Finding]:
@@ -212,12 +229,43 @@ def _unusable(datalist: Datalist) -> Iterator[Finding]:
 
 
 def _limits(header: Header) -> Iterator[Finding]:
-    low, high = header.target.range
-    if not low < high:
+    for spec, where in _specs(header):
+        low, high = spec.range
+        if not low < high:
+            yield Finding(
+                rule="target-range",
+                level=REFUSAL,
+                expected="the header's range from a smaller to a larger number",
+                found=f"[{low:g}, {high:g}]",
+                fix=f"Mend {where}.range in the header.",
+            )
+        elif spec.classes and (low, high) != (0, len(spec.classes) - 1):
+            yield Finding(
+                rule="target-range",
+                level=REFUSAL,
+                expected=f"the header's range [0, {len(spec.classes) - 1}] for {len(spec.classes)} classes",
+                found=f"[{low:g}, {high:g}]",
+                fix=f"Mend {where}.range or {where}.classes in the header.",
+            )
+    yield from _kinds(header)
+
+
+def _specs(header: Header) -> Iterator[tuple[TargetSpec, str]]:
+    yield header.target, "target"
+    for place, task in enumerate(header.target.tasks):
+        yield task, f"target.tasks[{place}]"
+
+
+def _kinds(header: Header) -> Iterator[Finding]:
+    names = [task.name for task in header.target.tasks]
+    misplaced = [where for spec, where in _specs(header) if spec.classes and spec.kind != "class"]
+    if names and header.target.kind != "multi":
+        misplaced.append("target.tasks")
+    if misplaced or len(set(names)) < len(names):
         yield Finding(
-            rule="target-range",
+            rule="target-kind",
             level=REFUSAL,
-            expected="the header's range from a smaller to a larger number",
-            found=f"[{low:g}, {high:g}]",
-            fix="Mend target.range in the header.",
+            expected="classes for a target of kind class, tasks with names of their own for one of kind multi",
+            found=f"others at {', '.join(misplaced)}" if misplaced else "a name that two tasks bear",
+            fix="Mend kind, classes or tasks of the target in the header.",
         )

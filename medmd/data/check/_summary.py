@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from medmd.data._records import Case, Datalist
+from medmd.data._groups import known_values
+from medmd.data._records import Case, Datalist, TargetSpec
 from medmd.data._write import count_cases
 
 _BINS = 24
@@ -37,7 +38,14 @@ def summarise(datalist: Datalist) -> dict[str, Any]:
         "laterality": _counted(case.laterality for case in cases),
         "sex": _counted(case.sex for case in cases),
         "age": _spread([case.age for case in cases if case.age is not None and np.isfinite(case.age)]),
-        "target": {"name": spec.name, "unit": spec.unit, "range": list(spec.range), **_target(datalist)},
+        "target": {
+            "name": spec.name,
+            "unit": spec.unit,
+            "range": list(spec.range),
+            **({"classes": list(spec.classes)} if spec.classes else {}),
+            **({"tasks": [task.name for task in spec.tasks]} if spec.tasks else {}),
+            **_target(datalist),
+        },
     }
 
 
@@ -68,7 +76,7 @@ def _spread(values: Sequence[float]) -> dict[str, float | int | None]:
 def _target(datalist: Datalist) -> dict[str, Any]:
     by_split = {name: _values(part) for name, part in datalist.splits.items()}
     everything = [value for values in by_split.values() for value in values]
-    edges = histogram_edges(everything)
+    edges = _edges(everything, datalist.header.target)
     return {
         **_spread(everything),
         "mean": float(np.mean(everything)) if everything else None,
@@ -83,9 +91,17 @@ def _target(datalist: Datalist) -> dict[str, Any]:
 
 
 def _values(cases: Sequence[Case]) -> list[float]:
-    known = [np.ravel(case.target) for case in cases if case.target is not None]
-    values = np.concatenate(known).astype(float) if known else np.empty(0)
-    return values[np.isfinite(values)].tolist()
+    return [value for case in cases for value in known_values(case.target) if np.isfinite(value)]
+
+
+def _edges(values: Sequence[float], spec: TargetSpec) -> list[float]:
+    """Bin edges; of classes a bin each."""
+    specs = spec.tasks or (spec,)
+    if not values or any(each.kind != "class" for each in specs):
+        return histogram_edges(values)
+    highest = max(len(each.class_names) - 1 for each in specs)
+    # An index outside is a finding of its own, and shown all the same.
+    return [index - 0.5 for index in range(int(min(0, *values)), int(max(highest, *values)) + 2)]
 
 
 def histogram_edges(values: Sequence[float]) -> list[float]:

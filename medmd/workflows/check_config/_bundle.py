@@ -82,7 +82,7 @@ def _check_modalities(merged: Merged) -> None:
 
 def _encoders(config: dict[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
     network = config.get("network")
-    if not isinstance(network, dict) or network.get("_target_") != "medmd.networks.MultimodalRegressor":
+    if not isinstance(network, dict) or not str(network.get("_target_")).startswith("medmd.networks."):
         return []
     encoders = network.get("encoders")
     if not isinstance(encoders, dict):

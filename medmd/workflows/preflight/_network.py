@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medmd.networks import MultimodalRegressor, build_network
+from medmd.networks import MultimodalNetwork, build_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def network_cost(description: Mapping[str, Any], shapes: Mapping[str, Sequence[i
     )
 
 
-def _saved_tensors(network: MultimodalRegressor, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+def _saved_tensors(network: MultimodalNetwork, inputs: Mapping[str, Tensor]) -> list[Tensor]:
     """What a forward pass keeps, each memory once, without the weights and the batch itself."""
     found: dict[int, Tensor] = {}
 
