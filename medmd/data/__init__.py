@@ -11,7 +11,8 @@ from medmd.data._items import load_items
 from medmd.data._read import load_datalist
 from medmd.data._records import Case, Datalist, Header, InputSpec, TargetSpec
 from medmd.data._split import split_by_patient
-from medmd.data._statistics import label_density, target_statistics
+from medmd.data._statistics import label_density, target_statistics, vector_statistics
+from medmd.data._target_range import target_range
 from medmd.data._write import write_datalist
 from medmd.data.check import CheckReport, Finding, check_datalist, record_findings, run_check
 
@@ -39,7 +40,9 @@ __all__ = [
     "record_findings",
     "run_check",
     "split_by_patient",
+    "target_range",
     "target_statistics",
+    "vector_statistics",
     "write_datalist",
 ]
 
