@@ -10,19 +10,27 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from medmd.data import Case, Datalist, load_datalist
+from medmd.data import Datalist, TargetSpec, load_datalist
 from medmd.engines import predict_table
 from medmd.handlers import KeepBestOfEach, MLflowRun
 from medmd.networks import build_network
 from medmd.utils import read_json, write_json
 from medmd.workflows._model_folder import write_model_folder
 from medmd.workflows._parser import resolve_literals
+from medmd.workflows._prediction_columns import (
+    case_columns,
+    constant_columns,
+    late_average,
+    predictor_columns_of,
+    reference_columns_of,
+    renamed,
+)
 from medmd.workflows._preprocessing import check_preprocessing
 from medmd.workflows._scrub import scrub_header
 from medmd.workflows._session import Session
 
 _LOGGER = logging.getLogger(__name__)
-_LOGGED_METRICS = ("r2", "rmse", "mae")
+_LOGGED_METRICS = ("r2", "rmse", "mae", "accuracy", "balanced_accuracy", "macro_f1", "kappa", "log_loss")
 
 
 class FinalEvaluation:
@@ -31,6 +39,11 @@ class FinalEvaluation:
     The table has one row a case and a column for each predictor: `fusion` and `unimodal_<modality>` of stage 2,
     `pretrain_<modality>` and their mean `late_average` from stage 1, and the references `reference_constant` (training
     mean) and those that the datalist holds. Everything that is reported is computed from this table.
+
+    Of classes a predictor's column holds the index of the most probable class, and `<predictor>_p0`, `_p1`, … the
+    probabilities; `late_average` is the mean of the probabilities, `reference_constant` the most common class of the
+    training split with the frequencies there. Of several tasks `task_<task>` and `task_<task>_target` hold each task's;
+    `target` and `fusion` repeat those of the first, and there are no columns for modalities.
 
     Args:
         session: the run.
@@ -70,7 +83,7 @@ class FinalEvaluation:
 
         _LOGGER.info("Evaluating with the best weights: %s.", ", ".join(self.loaders))
         datalist = load_datalist(self.session.datalist)
-        table = pd.concat([self._split(split, datalist) for split in self.loaders], ignore_index=True)
+        table = self.table(datalist)
         folder = self.session.folder
         write_predictions(folder / "predictions.csv", table)
         self.session.history.write(folder / "history.csv")
@@ -81,17 +94,24 @@ class FinalEvaluation:
         log_values(self.session.tracker, final_values(evaluation))
         _LOGGER.info("\n%s", format_table(evaluation))
 
+    def table(self, datalist: Datalist) -> pd.DataFrame:
+        """The table of predictions, not written anywhere.
+
+        Args:
+            datalist: that of the session, read.
+        """
+        return pd.concat([self._split(split, datalist) for split in self.loaders], ignore_index=True)
+
     def _split(self, split: str, datalist: Datalist) -> pd.DataFrame:
         loader = self.loaders[split]
         found = predict_table(self.network, loader, self.session.device)
         cases = {case.case_id: case for case in datalist.splits[split]}
         rows = [cases[case_id] for case_id in found["case_id"]]
-        names = {name: f"unimodal_{name}" for name in self._modalities}
-        table = case_columns(rows, split).join(found[["fusion", *names]].rename(columns=names))
+        target = datalist.header.target
+        table = case_columns(rows, split, target).join(predictor_columns_of(found, self._modalities))
         if self._was_pretrained:
             table = table.join(self._stage_one(loader))
-        table["reference_constant"] = self.statistics["mean"]
-        return table.join(reference_columns_of(rows))
+        return table.assign(**constant_columns(self.statistics, target)).join(reference_columns_of(rows))
 
     @property
     def _modalities(self) -> tuple[str, ...]:
@@ -111,11 +131,8 @@ class FinalEvaluation:
         finally:
             self.network.load_state_dict(now)
         names = [name for name, best in pretrained.best.items() if best.weights]
-        table = pd.DataFrame({f"pretrain_{name}": found[name] for name in names})
-        if len(names) > 1:
-            # A case that lacks a modality is averaged over those it has.
-            table["late_average"] = table.mean(axis=1)
-        return table
+        table = renamed(found, {name: f"pretrain_{name}" for name in names})
+        return table.join(late_average(found, names)) if len(names) > 1 else table
 
     def _describe_model(self) -> dict[str, Any]:
         """Network and preprocessing as plain data, checked to be such as a model folder takes."""
@@ -134,7 +151,7 @@ class FinalEvaluation:
             facts={
                 "method": self.session.method,
                 "inputs": {name: header.inputs[name].kind for name in self._modalities},
-                "target": {"name": header.target.name, "unit": header.target.unit, "range": list(header.target.range)},
+                "target": target_facts(header.target),
                 "trained_on": {
                     "name": header.name,
                     "datalist_sha256": read_json(self.session.folder / "run.json")["datalist_sha256"],
@@ -154,28 +171,21 @@ class FinalEvaluation:
                 tracker.log_file(path, f"checkpoints/{stage}")
 
 
-def case_columns(rows: list[Case], split: str) -> pd.DataFrame:
-    """The columns of the predictions table that say whose row it is, and the measured target."""
-    return pd.DataFrame(
-        {
-            "case_id": [case.case_id for case in rows],
-            "patient_id": [case.patient_id for case in rows],
-            "split": split,
-            "laterality": [case.laterality or "" for case in rows],
-            "target": [case.target for case in rows],
-        }
-    )
-
-
-def reference_columns_of(rows: list[Case]) -> pd.DataFrame:
-    """The references that a datalist holds, such as a phantom's ceilings, as `reference_<name>`."""
-    names = sorted({name for case in rows for name in case.reference})
-    columns = {f"reference_{name}": [case.reference.get(name, float("nan")) for case in rows] for name in names}
-    return pd.DataFrame(columns, index=range(len(rows)))
+def target_facts(target: TargetSpec) -> dict[str, Any]:
+    """What a model folder says of the target; kind, classes and tasks only where it is no plain number."""
+    facts: dict[str, Any] = {"name": target.name, "unit": target.unit, "range": list(target.range)}
+    if target.kind != "number":
+        facts["kind"] = target.kind
+    if target.kind == "class":
+        facts["classes"] = list(target.class_names)
+    return {**facts, "tasks": [target_facts(task) for task in target.tasks]} if target.tasks else facts
 
 
 def final_values(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    """The defined test metrics of every predictor, as `test/<predictor>_<metric>`."""
+    """The defined test metrics of every predictor, as `test/<predictor>_<metric>`; of tasks `test/<task>/…`."""
+    if "tasks" in evaluation:
+        each = {task: final_values(found) for task, found in evaluation["tasks"].items()}
+        return {f"test/{task}/{name[5:]}": value for task, found in each.items() for name, value in found.items()}
     return {
         f"test/{predictor}_{name}": float(found[name]["estimate"])
         for predictor, found in evaluation["overall"].items()
