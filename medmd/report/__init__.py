@@ -4,6 +4,7 @@ Matplotlib is imported only when a figure is drawn.
 """
 
 from medmd.report._evaluate import Evaluation, evaluate_predictions
+from medmd.report._evaluate_classes import evaluate_classes
 from medmd.report._figures import Picture, draw_figures
 from medmd.report._format import format_table
 from medmd.report._inputs import ReportInputs, load_inputs
@@ -26,6 +27,7 @@ __all__ = [
     "ReportInputs",
     "Stratum",
     "draw_figures",
+    "evaluate_classes",
     "evaluate_predictions",
     "format_table",
     "load_inputs",

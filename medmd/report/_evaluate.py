@@ -80,10 +80,10 @@ def evaluate_predictions(
         MedmdError: the split or a column is not in the table, or no case of the split has a target.
     """
     check_predictions(table)
-    rows, notes = _rows_of_split(table, split)
+    rows, notes = rows_of_split(table, split)
     rows = _with_constant(rows, table, constant)
-    predictors = _existing(rows, predictors, predictor_columns(rows))
-    references = _existing(rows, references, reference_columns(rows))
+    predictors = existing(rows, predictors, predictor_columns(rows))
+    references = existing(rows, references, reference_columns(rows))
     columns = {name: rows[name].to_numpy(np.float64) for name in (*predictors, *references)}
     target = rows["target"].to_numpy(np.float64)
     patients = rows["patient_id"].to_numpy()
@@ -109,7 +109,12 @@ def evaluate_predictions(
     }
 
 
-def _rows_of_split(table: pd.DataFrame, split: str) -> tuple[pd.DataFrame, list[str]]:
+def rows_of_split(table: pd.DataFrame, split: str) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of one split, and what a reader must know of them.
+
+    Raises:
+        MedmdError: there are none, or none has a target.
+    """
     rows = table[table["split"] == split].reset_index(drop=True)
     if len(rows) == 0:
         found = ", ".join(sorted(set(table["split"].astype(str)))) or "none"
@@ -142,7 +147,12 @@ def _with_constant(rows: pd.DataFrame, table: pd.DataFrame, constant: float | No
     return rows if constant is None else rows.assign(**{_CONSTANT: float(constant)})
 
 
-def _existing(rows: pd.DataFrame, wanted: Sequence[str] | None, found: list[str]) -> list[str]:
+def existing(rows: pd.DataFrame, wanted: Sequence[str] | None, found: list[str]) -> list[str]:
+    """The columns that are wanted, or those that were found, in the order of a report.
+
+    Raises:
+        MedmdError: a wanted one is not there.
+    """
     unknown = [name for name in wanted or () if name not in rows.columns]
     if unknown:
         msg = f"predictions: no column {', '.join(unknown)}. Found: {', '.join(found) or 'none'}."
@@ -205,11 +215,12 @@ def _group(
     predictions = {name: values[chosen] for name, values in columns.items()}
     kept = chosen & ~np.isnan(target)
     intervals = clustered_bootstrap(target[chosen], predictions, patients[chosen], statistics=statistics, **bootstrap)
-    metrics = {name: _entry(by_statistic) for name, by_statistic in intervals.items()}
+    metrics = {name: entry_of(by_statistic) for name, by_statistic in intervals.items()}
     return {"n": int(kept.sum()), "patients": len(set(patients[kept])), "metrics": metrics}
 
 
-def _entry(intervals: Mapping[str, Interval]) -> dict[str, Any]:
+def entry_of(intervals: Mapping[str, Interval]) -> dict[str, Any]:
+    """The intervals of one predictor as JSON values."""
     first = next(iter(intervals.values()))
     return {"n": first.n, "patients": first.patients, "dropped": first.dropped} | {
         name: _numbers({"estimate": value.estimate, "low": value.low, "high": value.high})

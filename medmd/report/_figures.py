@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from medmd.report._evaluate import Evaluation
+from medmd.report._figures_classes import classifiers_figure, confusion_figure
 from medmd.report._figures_history import margin_figure, training_curves_figure
 from medmd.report._figures_modulation import conflict_figure, modulation_figure
 from medmd.report._figures_predictions import (
@@ -46,9 +47,29 @@ def draw_figures(
 
     Returns:
         Scatter and Bland-Altman of the main predictor (`fusion`, or the first), error by severity and all predictors'
-        R2; from the history training curves, margin, modulation (Fig. 5 of the paper) and gradient conflicts.
+        R2, or of classes the confusion matrix and all predictors' balanced accuracy; from the history training curves,
+        margin, modulation (Fig. 5 of the paper) and gradient conflicts.
     """
     rows = table[table["split"] == evaluation["split"]]
+    drawn = (
+        _of_classes(evaluation, label) if evaluation.get("kind") == "class" else _of_numbers(rows, evaluation, label)
+    )
+    if history is not None:
+        drawn += _history_figures(history, evaluation["target"].get("unit", ""))
+    return [Picture(name, caption, png(figure)) for name, caption, figure in drawn]
+
+
+def _of_classes(evaluation: Evaluation, label: Label) -> list:
+    drawn = []
+    main = main_predictor(evaluation)
+    if main is not None and evaluation["overall"][main]["n"]:
+        caption = "How often each true class was predicted as each class."
+        drawn.append(("confusion", caption, confusion_figure(evaluation, main, label)))
+    caption = "Balanced accuracy of all predictors and references."
+    return [*drawn, ("predictors", caption, classifiers_figure(evaluation, label))]
+
+
+def _of_numbers(rows: pd.DataFrame, evaluation: Evaluation, label: Label) -> list:
     drawn = []
     main = main_predictor(evaluation)
     if main is not None and evaluation["overall"][main]["n"]:
@@ -58,10 +79,7 @@ def draw_figures(
     columns = _compared(evaluation, main)
     drawn.append(("error_by_severity", "Mean absolute error by severity.", severity_figure(evaluation, columns, label)))
     drawn.append(("predictors", "R2 of all predictors and references.", predictors_figure(evaluation, label)))
-    found = [(name, caption, figure) for name, caption, figure in drawn]
-    if history is not None:
-        found += _history_figures(history, evaluation["target"]["unit"])
-    return [Picture(name, caption, png(figure)) for name, caption, figure in found]
+    return drawn
 
 
 def main_predictor(evaluation: Evaluation) -> str | None:

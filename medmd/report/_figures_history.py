@@ -24,13 +24,15 @@ def training_curves_figure(history: pd.DataFrame, unit: str = "dB") -> Figure | 
     stages = [stage for stage in _STAGES if any(_losses(history, stage)) or any(_validation(history, stage))]
     if not stages:
         return None
+    of_classes = _is_of_classes(history)
+    measure = "validation log loss" if of_classes else "validation RMSE" + (f" [{unit}]" if unit else "")
     figure, axes = new_figure(2, len(stages), size=(1.2 + 3.8 * len(stages), 5.6), sharex="col")
     colours = _colours(history)
     for column, stage in enumerate(stages):
         _draw_curves(axes[0, column], _losses(history, stage), colours)
         _draw_curves(axes[1, column], _validation(history, stage), colours, mark_best=True)
         name_axes(axes[0, column], title=_STAGES[stage], y="training loss")
-        name_axes(axes[1, column], x="epoch", y="validation RMSE" + (f" [{unit}]" if unit else ""))
+        name_axes(axes[1, column], x="epoch", y=measure)
         axes[1, column].xaxis.get_major_locator().set_params(integer=True)
     title_figure(figure, "Training curves", "circle: lowest validation error")
     handles = {
@@ -90,18 +92,24 @@ def _losses(history: pd.DataFrame, stage: str) -> dict[str, pd.Series]:
 
 
 def _validation(history: pd.DataFrame, stage: str) -> dict[str, pd.Series]:
-    """Root of the validation's mean squared error per epoch by modality."""
+    """Root of the validation's mean squared error, or its log loss of classes, per epoch by modality."""
+    ending = "log_loss" if _is_of_classes(history) else "mse"
     names = history.loc[history["stage"] == stage, "name"].unique()
     found = {}
     for name in names:
-        if name.endswith("/val_mse"):
-            found[name.removesuffix("/val_mse")] = name
-        elif name.startswith("val_") and name.endswith("_mse"):
-            found[name.removeprefix("val_").removesuffix("_mse")] = name
+        if name.endswith(f"/val_{ending}"):
+            found[name.removesuffix(f"/val_{ending}")] = name
+        elif name.startswith("val_") and name.endswith(f"_{ending}"):
+            found[name.removeprefix("val_").removesuffix(f"_{ending}")] = name
     if stage == "pretrain":
         # Stage 1 trains no fusion head: its error there says nothing.
         found.pop("fusion", None)
-    return {short: _per_epoch(history, stage, name) ** 0.5 for short, name in found.items()}
+    power = 0.5 if ending == "mse" else 1.0
+    return {short: _per_epoch(history, stage, name) ** power for short, name in found.items()}
+
+
+def _is_of_classes(history: pd.DataFrame) -> bool:
+    return bool(history["name"].str.endswith("_log_loss").any())
 
 
 def _colours(history: pd.DataFrame) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medmd.report._evaluate import Evaluation
@@ -29,17 +29,32 @@ def format_table(
         markdown: a Markdown table instead of fixed-width ASCII.
 
     Returns:
-        Lines without a final line break. A column `dropped` appears when a predictor lacks cases.
+        Lines without a final line break. A column `without` appears when a predictor lacks cases. Of classes the
+        measures are accuracy, balanced accuracy, quadratic kappa and log loss; of several tasks tables follow one
+        another.
     """
+    if "tasks" in evaluation:
+        tables = {
+            task: format_table(found, labels=labels, method=method, markdown=markdown)
+            for task, found in evaluation["tasks"].items()
+        }
+        return "\n\n".join(f"{task}:\n{text}" for task, text in tables.items())
     names = list(predictors or [*evaluation["predictors"], *evaluation["references"]])
-    unit = evaluation["target"]["unit"]
-    error = f" [{unit}]" if unit else ""
-    header = ["predictor", f"R2 [{_percent(evaluation)} CI]", f"RMSE{error}", f"MAE{error}", "n"]
-    rows = [_row(evaluation["overall"][name], predictor_label(name, labels, method=method)) for name in names]
+    header, row = _columns(evaluation)
+    rows = [row(evaluation["overall"][name], predictor_label(name, labels, method=method)) for name in names]
     if any(evaluation["overall"][name]["dropped"] for name in names):
         header.append("without")
         rows = [[*row, str(evaluation["overall"][name]["dropped"])] for row, name in zip(rows, names, strict=True)]
     return markdown_table(header, rows) if markdown else text_table(header, rows)
+
+
+def _columns(evaluation: Evaluation) -> tuple[list[str], Callable[[Mapping[str, Any], str], list[str]]]:
+    if evaluation.get("kind") == "class":
+        first = f"accuracy [{_percent(evaluation)} CI]"
+        return ["predictor", first, "balanced", "kappa", "log loss", "n"], _class_row
+    unit = evaluation["target"]["unit"]
+    error = f" [{unit}]" if unit else ""
+    return ["predictor", f"R2 [{_percent(evaluation)} CI]", f"RMSE{error}", f"MAE{error}", "n"], _row
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -75,6 +90,11 @@ def with_interval(entry: Mapping[str, Any], digits: int = 2) -> str:
 def _row(entry: Mapping[str, Any], label: str) -> list[str]:
     errors = [number(entry[name]["estimate"]) for name in ("rmse", "mae")]
     return [label, with_interval(entry["r2"], 3), *errors, str(entry["n"])]
+
+
+def _class_row(entry: Mapping[str, Any], label: str) -> list[str]:
+    others = [number(entry[name]["estimate"], 3) for name in ("balanced_accuracy", "kappa", "log_loss")]
+    return [label, with_interval(entry["accuracy"], 3), *others, str(entry["n"])]
 
 
 def _fixed(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -43,6 +43,18 @@ class ReportInputs:
         return str(target.get("name", "md")), str(target.get("unit") or "")
 
     @property
+    def kind(self) -> str:
+        """Of the target: `number`, `class` or `multi`; a number when the header does not say."""
+        target = self.header.get("target")
+        return str(target.get("kind", "number")) if isinstance(target, Mapping) else "number"
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        """Of several tasks what each of them is, as the header says it; else empty."""
+        target = self.header.get("target")
+        return [dict(task) for task in target.get("tasks", ())] if isinstance(target, Mapping) else []
+
+    @property
     def method(self) -> str | None:
         """Name of the method, as `run.json` gives it: a text, or an object with a name."""
         method = self.run.get("method")

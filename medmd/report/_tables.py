@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,53 @@ _TEXT = ("case_id", "patient_id", "split", "laterality")
 _REQUIRED = ("case_id", "patient_id", "split", "target")
 _INFO = "info_"
 _REFERENCE = "reference_"
+_TASK = "task_"
+_PROBABILITY = re.compile(r"(.+)_p\d+")
 _HISTORY = ("stage", "epoch", "iteration", "name", "value")
 
 
 def predictor_columns(table: pd.DataFrame) -> list[str]:
-    """The columns that hold predictions of the model, in the order of the table."""
-    extra = [name for name in table.columns if name not in IDENTITY_COLUMNS]
-    return [name for name in extra if not name.startswith((_INFO, _REFERENCE))]
+    """The columns that hold predictions of the model, in the order of the table.
+
+    Probabilities of classes (`fusion_p0`) belong to their prediction and are none of their own; nor are the columns of
+    single tasks (`task_<task>`), of which the first stands in `fusion`.
+    """
+    extra = [name for name in table.columns if name not in IDENTITY_COLUMNS and not _is_probability(name, table)]
+    return [name for name in extra if not name.startswith((_INFO, _REFERENCE, _TASK))]
 
 
 def reference_columns(table: pd.DataFrame) -> list[str]:
     """The columns that hold references (a constant, ceilings of the phantom), in the order of the table."""
-    return [name for name in table.columns if name.startswith(_REFERENCE)]
+    return [name for name in table.columns if name.startswith(_REFERENCE) and not _is_probability(name, table)]
+
+
+def probability_columns(table: pd.DataFrame, predictor: str) -> list[str]:
+    """The columns of the probabilities of a predictor of classes, in the order of the classes; none of a number."""
+    found: list[str] = []
+    while f"{predictor}_p{len(found)}" in table.columns:
+        found.append(f"{predictor}_p{len(found)}")
+    return found
+
+
+def task_table(table: pd.DataFrame, task: str) -> pd.DataFrame:
+    """The table of one task alone: its target in `target` and its prediction in `fusion`.
+
+    Raises:
+        MedmdError: the table has no such task.
+    """
+    head, target = f"{_TASK}{task}", f"{_TASK}{task}_target"
+    if head not in table.columns or target not in table.columns:
+        msg = f"predictions: no columns {head} and {target}. Expected the table of a run on these tasks."
+        raise MedmdError(msg)
+    kept = [name for name in table.columns if name in IDENTITY_COLUMNS or name.startswith(_INFO)]
+    own = {"fusion": table[head]}
+    own |= {name.replace(head, "fusion", 1): table[name] for name in probability_columns(table, head)}
+    return table[kept].assign(target=table[target], **own)
+
+
+def _is_probability(name: str, table: pd.DataFrame) -> bool:
+    match = _PROBABILITY.fullmatch(name)
+    return match is not None and match[1] in table.columns
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:

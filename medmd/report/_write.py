@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from medmd.report._document import Block, Heading, Image, Paragraph, to_html, to_markdown
+from medmd.report._document import Block, Heading, Image, Paragraph, Table, to_html, to_markdown
 from medmd.report._evaluate import Evaluation, evaluate_predictions
+from medmd.report._evaluate_classes import evaluate_classes
 from medmd.report._figures import Picture, draw_figures
 from medmd.report._inputs import ReportInputs, load_inputs
 from medmd.report._labels import predictor_label
@@ -23,6 +24,8 @@ from medmd.report._sections import (
     run_section,
     strata_sections,
 )
+from medmd.report._sections_classes import class_sections, mistakes_section, task_rows
+from medmd.report._tables import task_table
 from medmd.utils import MedmdError, write_atomic, write_json
 
 _FIGURES = "figures"
@@ -48,6 +51,9 @@ def write_report(
 ) -> Evaluation:
     """Evaluate a table and write `metrics.json`, `report.md`, `report.html` and `figures/*.png`.
 
+    The header's target says whether the table holds numbers, classes or several tasks; of tasks each has a report in a
+    folder of its name below, and the one above compares them.
+
     Equal inputs give equal bytes: no clock time is written unless passed. The page holds its figures and needs no
     network. Files of the same names are replaced; nothing is deleted.
 
@@ -65,23 +71,18 @@ def write_report(
         created: date or time to show, or None.
 
     Returns:
-        What `metrics.json` holds; see `evaluate_predictions`.
+        What `metrics.json` holds; see `evaluate_predictions` and `evaluate_classes`; of several tasks `split`, `kind`,
+        `notes` and `tasks`, by name of the task one of the two.
 
     Raises:
         MedmdError: an input cannot be used, or a table was passed without `out_dir`.
     """
     inputs = _inputs(source, history, header, run)
     folder = _folder(source, out_dir)
-    target_name, unit = inputs.target
-    evaluation = evaluate_predictions(
-        inputs.table,
-        split=split,
-        predictors=predictors,
-        target_name=target_name,
-        unit=unit,
-        seed=seed,
-        replicates=replicates,
-    )
+    options: dict[str, Any] = {"split": split, "predictors": predictors, "seed": seed, "replicates": replicates}
+    if inputs.tasks:
+        return _write_tasks(inputs, folder, options, created)
+    evaluation = _evaluate(inputs, options)
 
     def label(column: str) -> str:
         return predictor_label(column, labels, method=inputs.method)
@@ -91,6 +92,46 @@ def write_report(
     blocks = _blocks(inputs, evaluation, pictures, label, created)
     for picture in pictures:
         write_atomic(folder / _FIGURES / f"{picture.name}.png", picture.content)
+    write_json(folder / "metrics.json", evaluation)
+    write_atomic(folder / "report.md", to_markdown(title, blocks))
+    write_atomic(folder / "report.html", to_html(title, blocks))
+    return evaluation
+
+
+def _evaluate(inputs: ReportInputs, options: Mapping[str, Any]) -> Evaluation:
+    name, unit = inputs.target
+    if inputs.kind == "class":
+        classes = inputs.header["target"].get("classes", ())
+        return evaluate_classes(inputs.table, classes=classes, target_name=name, **options)
+    return evaluate_predictions(inputs.table, target_name=name, unit=unit, **options)
+
+
+def _write_tasks(inputs: ReportInputs, folder: Path, options: Mapping[str, Any], created: str | None) -> Evaluation:
+    """A report a task below the folder, and one that compares them."""
+    found = {}
+    for task in inputs.tasks:
+        name, header = str(task["name"]), {**inputs.header, "target": task}
+        table, run = task_table(inputs.table, name), inputs.run
+        found[name] = write_report(
+            table, inputs.history, header, folder / name, run=run, created=created, **{**options, "predictors": None}
+        )
+    split = str(options["split"])
+    evaluation: Evaluation = {
+        "split": split,
+        "kind": "multi",
+        "tasks": found,
+        "notes": list(dict.fromkeys(note for each in found.values() for note in each["notes"])),
+    }
+    title = f"Evaluation: {inputs.header.get('name') or 'predictions'}, split {split}, {len(found)} tasks"
+    header_row = ["task", "measure", "value", "log loss or MAE", "n"]
+    blocks: list[Block] = [
+        Paragraph(_USE, note=True),
+        *(Paragraph(text, note=True) for text in evaluation["notes"]),
+        Paragraph("Each task has a report of its own in the folder of its name."),
+        Table(header_row, task_rows(found), texts=2),
+        *data_section(inputs.header),
+        *run_section(inputs.run),
+    ]
     write_json(folder / "metrics.json", evaluation)
     write_atomic(folder / "report.md", to_markdown(title, blocks))
     write_atomic(folder / "report.html", to_html(title, blocks))
@@ -129,12 +170,25 @@ def _blocks(
     return [
         *([Paragraph(f"Created {created}.")] if created else []),
         Paragraph(_USE, note=True),
-        *result_section(evaluation, label),
-        *difference_section(evaluation, label),
-        *strata_sections(evaluation, label),
+        *_measured(evaluation, label),
         Heading("Figures"),
         *figures,
-        *failure_section(inputs.table, evaluation, label),
+        *_failures(inputs.table, evaluation, label),
         *data_section(inputs.header),
         *run_section(inputs.run),
     ]
+
+
+def _measured(evaluation: Evaluation, label: Label) -> list[Block]:
+    if evaluation.get("kind") == "class":
+        return class_sections(evaluation, label)
+    return [
+        *result_section(evaluation, label),
+        *difference_section(evaluation, label),
+        *strata_sections(evaluation, label),
+    ]
+
+
+def _failures(table: pd.DataFrame, evaluation: Evaluation, label: Label) -> list[Block]:
+    section = mistakes_section if evaluation.get("kind") == "class" else failure_section
+    return section(table, evaluation, label)

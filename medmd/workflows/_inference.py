@@ -12,8 +12,9 @@ from medmd.data import load_datalist, load_items
 from medmd.networks import BundleNetwork
 from medmd.utils import MedmdError, atomic_path, write_json
 from medmd.workflows._data import labelled_cases, with_inputs
-from medmd.workflows._evaluation import case_columns, header_of, reference_columns_of
+from medmd.workflows._evaluation import header_of
 from medmd.workflows._model_folder import load_model_folder
+from medmd.workflows._prediction_columns import case_columns, predictor_columns_of, reference_columns_of
 from medmd.workflows._predictor import Predictor, items_from_folder
 
 _LOGGER = logging.getLogger(__name__)
@@ -132,13 +133,10 @@ class Evaluation:
             raise MedmdError(msg)
         split = choose_split(path, self.split)
         items = labelled_cases(path, split, self.predictor.modalities)
-        found = self.predictor.predict(items)
+        found = self.predictor.table(items)
         cases = {case.case_id: case for case in datalist.splits[split]}
         rows = [cases[case_id] for case_id in found["case_id"]]
-        table = case_columns(rows, split)
-        table["fusion"] = found[target.name]
-        for name in self.predictor.modalities:
-            table[f"unimodal_{name}"] = found[f"{target.name}_{name}"]
+        table = case_columns(rows, split, target).join(predictor_columns_of(found, self.predictor.modalities))
         table = table.join(reference_columns_of(rows))
         write_predictions(self.folder / "predictions.csv", table)
         write_json(self.folder / "datalist_header.json", header_of(path))

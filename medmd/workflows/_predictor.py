@@ -12,11 +12,12 @@ import torch
 from monai.data import DataLoader
 
 from medmd.data import CaseDataset
-from medmd.engines import predict_table
+from medmd.engines import predict_table, probability_columns
 from medmd.utils import MedmdError, progress
 from medmd.workflows._model_folder import ModelFolder, load_model_folder
 
 _LOGGER = logging.getLogger(__name__)
+_TASK = "task_"
 _SUFFIXES = {"volume": (".nii.gz", ".nii"), "image": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")}
 
 
@@ -66,20 +67,36 @@ class Predictor:
 
         Returns:
             One row an item, in order: `case_id`, the target's name (from the fused features) and `<target>_<modality>`
-            for each modality alone, NaN where it is absent.
+            for each modality alone, NaN where it is absent. Of classes these are the indices of the most probable ones,
+            followed by the probabilities `<column>_p0`, `<column>_p1`, …; of several tasks there is `<target>_<task>`
+            for each task and nothing else.
 
         Raises:
             MedmdError: no item, an item without any modality, or an unreadable file; the text names the case.
         """
+        return self._named(self.table(items))
+
+    def table(self, items: list[dict[str, Any]]) -> pd.DataFrame:
+        """As `predict`, under the names of `medmd.engines.predict_table`."""
         if not items:
             msg = "There is nothing to predict: the list of cases is empty."
             raise MedmdError(msg)
         # Nothing is random here; this data set says which case cannot be loaded, and hides the paths.
         dataset = CaseDataset([self._seen(item) for item in items], self.model.preprocessing, seed=0, cache=False)
         loader = DataLoader(dataset, batch_size=self.batch_size, num_workers=self.num_workers)
-        table = predict_table(self.model.network, _Shown(loader), self.device)
-        names = {"fusion": self.target, **{name: f"{self.target}_{name}" for name in self.modalities}}
-        return table.drop(columns="target").rename(columns=names)
+        return predict_table(self.model.network, _Shown(loader), self.device)
+
+    def _named(self, table: pd.DataFrame) -> pd.DataFrame:
+        tasks = [name for name in table.columns if name.startswith(_TASK) and f"{name}_target" in table.columns]
+        if tasks:
+            heads = {name: f"{self.target}_{name.removeprefix(_TASK)}" for name in tasks}
+        else:
+            heads = {"fusion": self.target, **{name: f"{self.target}_{name}" for name in self.modalities}}
+        columns = {"case_id": "case_id"}
+        for old, new in heads.items():
+            columns[old] = new
+            columns |= {column: new + column.removeprefix(old) for column in probability_columns(table, old)}
+        return table[list(columns)].rename(columns=columns)
 
     def _seen(self, item: dict[str, Any]) -> dict[str, Any]:
         """What of an item has to do with its prediction; a measured target, for one, has not."""
