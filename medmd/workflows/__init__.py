@@ -11,6 +11,7 @@ from medmd.workflows._preprocessing import build_preprocessing
 from medmd.workflows._scrub import scrub
 from medmd.workflows._session import Session
 from medmd.workflows._settings import check_start
+from medmd.workflows._standardize import standardize_vectors
 from medmd.workflows._stop import steady_worker, stop_on_signals
 from medmd.workflows._versions import environment
 from medmd.workflows.preflight import Later, run_preflight
@@ -37,6 +38,7 @@ __all__ = [
     "resolve_literals",
     "run_preflight",
     "scrub",
+    "standardize_vectors",
     "steady_worker",
     "stop_on_signals",
     "user_error",

@@ -34,3 +34,34 @@ def test_errors():
         VectorEncoder(in_features=4, hidden=[3, 0])
     with pytest.raises(MedmdError, match="norm"):
         VectorEncoder(in_features=4, norm="group")
+
+
+def test_standardised_by_constants_that_the_weights_carry():
+    mean, std = torch.tensor([100.0, -3.0, 0.0, 7.0]), torch.tensor([20.0, 0.5, 1e-4, 1.0])
+    plain = VectorEncoder(in_features=4, hidden=[8], out_features=5)
+    encoder = VectorEncoder(in_features=4, hidden=[8], out_features=5, standardize=True)
+    encoder.layers.load_state_dict(plain.layers.state_dict())
+    x = mean + std * torch.randn(6, 4)
+    torch.testing.assert_close(encoder(x / 100), plain(x / 100))  # Until they are set.
+    encoder.set_statistics(mean.tolist(), std.tolist())
+    torch.testing.assert_close(encoder(x), plain((x - mean) / std), rtol=1e-3, atol=1e-3)
+    assert set(encoder.state_dict()) - set(plain.state_dict()) == {"mean", "std"}
+    assert {name for name, _ in encoder.named_parameters()} == {name for name, _ in plain.named_parameters()}
+    copy = VectorEncoder(in_features=4, hidden=[8], out_features=5, standardize=True)
+    copy.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(copy(x), encoder(x))
+
+
+def test_a_value_far_away_is_brought_within_ten_spreads():
+    encoder = VectorEncoder(in_features=2, hidden=[4], standardize=True)
+    encoder.set_statistics([0.0, 0.0], [1.0, 1.0])
+    far, near = torch.tensor([[1e6, -1e6]]), torch.tensor([[10.0, -10.0]])
+    torch.testing.assert_close(encoder(far), encoder(near))
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.0] * 3, [1.0] * 4), ([0.0] * 4, [1.0, 1.0, 1.0, 0.0])])
+def test_statistics_that_do_not_fit(mean, std):
+    with pytest.raises(MedmdError, match="expected an encoder with standardize, 4 means"):
+        VectorEncoder(in_features=4, standardize=True).set_statistics(mean, std)
+    with pytest.raises(MedmdError, match="standardize=False"):
+        VectorEncoder(in_features=4).set_statistics([0.0] * 4, [1.0] * 4)

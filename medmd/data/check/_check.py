@@ -8,6 +8,7 @@ from typing import Any
 
 from medmd.data._read import LISTS, parse_datalist
 from medmd.data._records import Datalist
+from medmd.data._rows import BadRow, with_rows
 from medmd.data._schema import Violation, violations
 from medmd.data.check._files import content_findings, look_at_files
 from medmd.data.check._findings import REFUSAL, CheckReport, Finding
@@ -47,6 +48,8 @@ def check_datalist(path: str | Path, *, hashes: bool = True, workers: int = 2) -
     datalist = _parse_sound_part(document, broken, path)
     summary: dict[str, Any] = {}
     if datalist is not None:
+        datalist, bad = with_rows(datalist)
+        findings += [_row_finding(item) for item in bad]
         # Without the cases that break the schema the counts cannot fit, and a list may be empty that is not.
         findings += [item for item in record_findings(datalist) if not (broken and item.rule in _OF_WHOLE_LISTS)]
         seen = look_at_files(datalist, hashes=hashes, workers=workers)
@@ -84,6 +87,19 @@ def run_check(path: str | Path, out_dir: str | Path | None = None, *, hashes: bo
         write_atomic(Path(out_dir) / "check.json", report.to_json())
         write_atomic(Path(out_dir) / "check.html", report.to_html())
     return 0 if report.ok else 1
+
+
+def _row_finding(item: BadRow) -> Finding:
+    return Finding(
+        rule="vector",
+        level=REFUSAL,
+        case_id=item.case.case_id,
+        split=item.split,
+        input=item.name,
+        expected="a list of numbers, or a row of a matrix (`file.npy#row`) below the datalist's folder",
+        found=item.problem,
+        fix="Convert the data set again, or copy its folder whole.",
+    )
 
 
 def _schema_finding(item: Violation) -> Finding:

@@ -1,0 +1,98 @@
+"""Releases of public data sets in their official layouts, small, with values that can be learnt, written by tests."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def write_mosi(folder: Path, *, videos: int = 12, utterances: int = 5, valid: bool = False) -> Path:
+    """Arrays a part; text tells the opinion, voice and face hardly."""
+    random = np.random.RandomState(0)
+    parts = {"train": range(videos), "test": range(videos, videos + 4)}
+    if valid:
+        parts["valid"] = range(videos + 4, videos + 6)
+    arrays = {}
+    for part, numbers in parts.items():
+        uids = [f"Vid_{number:02d}-x_{place}" for number in numbers for place in range(utterances)]
+        opinion = random.uniform(-3, 3, len(uids)).astype(np.float32)
+        arrays[f"{part}_y"], arrays[f"{part}_uid"] = opinion, np.array(uids)
+        for name, length in (("text", 100), ("audio", 73), ("video", 100)):
+            noise = random.normal(size=(len(uids), length))
+            arrays[f"{part}_{name}"] = (noise + (name == "text") * opinion[:, None]).astype(np.float32)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / "mosi.npz", **arrays)
+    return folder
+
+
+ELEMENTS = ["H", "Li", "B", "O", "Mg", "Al", "Ca", "Fe", "Cu", "As", "Sr", "Y", "Nb", "Ba", "La"]
+FORMULAS = [
+    {"Y": 1, "Ba": 2, "Cu": 3, "O": 7}, {"Y": 0.9, "Ca": 0.1, "Ba": 2, "Cu": 3, "O": 6.9}, {"Mg": 1, "B": 2},
+    {"Mg": 0.95, "Al": 0.05, "B": 2}, {"La": 1.85, "Sr": 0.15, "Cu": 1, "O": 4}, {"Nb": 3, "Al": 1}, {"Nb": 1},
+    {"Ba": 0.6, "K": 0.4, "Fe": 2, "As": 2}, {"La": 1, "O": 0.9, "Fe": 1, "As": 1}, {"Li": 1, "Fe": 1, "As": 1},
+    {"Ca": 1, "Al": 2}, {"La": 3, "Al": 1}, {"Y": 1, "B": 6}, {"Sr": 1, "Cu": 1, "O": 2}, {"H": 3, "La": 1},
+]  # fmt: skip
+
+
+def compositions(columns: list[str], repeats: int) -> tuple[np.ndarray, np.ndarray]:
+    """Amounts and temperatures of `repeats` variants of every formula."""
+    random = np.random.RandomState(1)
+    rows, temperatures = [], []
+    for variant in range(repeats):
+        for number, formula in enumerate(FORMULAS):
+            row = np.zeros(len(columns))
+            for symbol, amount in formula.items():
+                row[columns.index(symbol)] = amount * (1 + 0.01 * variant)
+            rows.append(row)
+            temperatures.append(round(4 + 6 * number + 0.5 * random.rand(), 4))
+    return np.array(rows), np.array(temperatures)
+
+
+def write_superconductivity(folder: Path, *, repeats: int = 4) -> Path:
+    """`train.csv` with 81 properties and `unique_m.csv` with 86 elements."""
+    symbols = [*ELEMENTS, "K", *[f"X{number}" for number in range(70)]]
+    amounts, temperatures = compositions(symbols, repeats)
+    random = np.random.RandomState(2)
+    properties = random.normal(size=(len(amounts), 81)) + temperatures[:, None] / 20
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ["number_of_elements", *[f"property_{number}" for number in range(80)], "critical_temp"]
+    table = np.column_stack([properties, temperatures])
+    np.savetxt(folder / "train.csv", table, delimiter=",", header=",".join(names), comments="", fmt="%.6g")
+    lines = [",".join([*symbols, "critical_temp", "material"])]
+    for row, temperature in zip(amounts, temperatures, strict=True):
+        lines.append(",".join([*(f"{value:g}" for value in row), f"{temperature:g}", '"Ba0.2La1.8Cu1O4"']))
+    (folder / "unique_m.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_stand_in(folder: Path, *, repeats: int = 4) -> Path:
+    """The arrays of the stand-in: 85 elements, 132 statistics."""
+    symbols = [*ELEMENTS, "K", *[f"X{number}" for number in range(69)]]
+    amounts, temperatures = compositions(symbols, repeats)
+    random = np.random.RandomState(3)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        folder / "stand_in.npz",
+        composition=amounts.astype(np.float32),
+        elements=np.array(symbols),
+        magpie=(random.normal(size=(len(amounts), 132)) + temperatures[:, None] / 20).astype(np.float32),
+        tc=temperatures.astype(np.float32),
+        group=np.tile(np.arange(len(FORMULAS)), repeats).astype(np.int32),
+        formula=np.array(["unread"] * len(amounts)),
+    )
+    return folder
+
+
+def write_ct_slices(folder: Path, *, patients: int = 10, slices: int = 8) -> Path:
+    """The table of the release, a histogram value that grows with the place."""
+    random = np.random.RandomState(4)
+    rows = []
+    for patient in range(patients):
+        for place in np.linspace(5, 170, slices):
+            values = random.rand(384) * 0.1 + place / 180
+            values[::7] = -0.25
+            rows.append([patient, *values, place + random.rand()])
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ["patientId", *[f"value{number}" for number in range(384)], "reference"]
+    table = np.array(rows)
+    np.savetxt(folder / "slice_localization_data.csv", table, "%.6g", ",", header=",".join(names), comments="")
+    return folder
