@@ -16,6 +16,7 @@ VERBS = {
     "split": "split a datalist by patient",
     "report": "write the evaluation report of a run or of a table of predictions",
     "compare": "compare predictors on saved predictions, with intervals and tests",
+    "reproduce": "print and write a table or figure of the paper from saved runs",
     "register": "hand a trained model over to the MLflow registry",
     "predict": "predict the Mean Deviation for new eyes",
     "audit": "list what a bundle would evaluate, call, import or unpickle, and judge it",

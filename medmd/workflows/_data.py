@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +54,32 @@ def _require_sound(path: Path) -> None:
         raise MedmdError(msg)
 
 
-def labelled_cases(path: str | Path, split: str, inputs: Iterable[str]) -> list[dict[str, Any]]:
+def labelled_cases(
+    path: str | Path,
+    split: str,
+    inputs: Iterable[str],
+    *,
+    target_range: Sequence[float | None] = (None, None),
+) -> list[dict[str, Any]]:
     """The cases of a split that have a target and one of `inputs` at least, as `load_items` gives them.
 
     Args:
         path: the datalist.
         split: name of the list.
         inputs: the modalities to use. Others are taken out of the items, so that nothing loads them.
+        target_range: lowest target to keep, and the one below which they have to stay; None for no bound. For the
+            study of a distribution's head or tail alone.
 
     Raises:
         MedmdError: no case is left.
     """
-    return with_inputs(load_items(path, split, labelled=True), inputs, where=split)
+    items = load_items(path, split, labelled=True)
+    low, high = target_range
+    if (low, high) != (None, None):
+        items = [
+            item for item in items if (low is None or item["target"] >= low) and (high is None or item["target"] < high)
+        ]
+    return with_inputs(items, inputs, where=split)
 
 
 def with_inputs(items: list[dict[str, Any]], inputs: Iterable[str], *, where: str) -> list[dict[str, Any]]:

@@ -1,0 +1,27 @@
+"""The paper's tables and figures from saved runs, its printed numbers beside ours.
+
+Matplotlib is imported only when a figure is drawn, torch only for figures that need trained weights.
+"""
+
+from medmd.reproduce._compared import Options
+from medmd.reproduce._items import ITEMS, Item
+from medmd.reproduce._lines import Line
+from medmd.reproduce._page import Page, write_page
+from medmd.reproduce._paper import paper
+from medmd.reproduce._plan import plan_for
+from medmd.reproduce._reproduce import Sources, reproduce
+from medmd.reproduce._select import select
+
+__all__ = [
+    "ITEMS",
+    "Item",
+    "Line",
+    "Options",
+    "Page",
+    "Sources",
+    "paper",
+    "plan_for",
+    "reproduce",
+    "select",
+    "write_page",
+]

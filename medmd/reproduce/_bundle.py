@@ -1,0 +1,44 @@
+"""Trainings that leave their weights and the numbers of every step: the bundle, run as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medmd.utils import MedmdError
+
+_SHOWN = 2000
+
+
+def bundle_run(folder: Path, *, overlays: Sequence[str], overrides: Mapping[str, Any]) -> Path:
+    """Train in `folder`, or go on with what is there; a finished run is left as it is.
+
+    Args:
+        folder: output folder of the run.
+        overlays: of the bundle, such as `data/grape` and `methods/sgm`.
+        overrides: settings.
+
+    Returns:
+        The folder.
+
+    Raises:
+        MedmdError: the training failed; its last words are in the text.
+    """
+    from medmd.commands.bundle_path import bundle_folder
+
+    if (folder / "predictions.csv").is_file() and (folder / "history.csv").is_file():
+        return folder
+    root = bundle_folder()
+    files = [str(root / "train.json"), *(str(root / f"{name}.json") for name in overlays)]
+    settings = {"output_dir": str(folder), "track": False, "log_every": 1, **overrides}
+    words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files), *words]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, own arguments
+    if done.returncode:
+        msg = f"{folder.name}: the training ended with code {done.returncode}. Its last words: {done.stderr[-_SHOWN:]}"
+        raise MedmdError(msg)
+    return folder
