@@ -5,6 +5,7 @@ from medmd.losses._balanced_mse import BatchMonteCarloLoss, GaussianMixtureBalan
 from medmd.losses._classification import ClassificationLoss, MultitaskLoss
 from medmd.losses._conr import ConRLoss
 from medmd.losses._density_weighted import DensityWeightedLoss
+from medmd.losses._evidential import EvidentialLoss, nig_nll, student_t_nll
 from medmd.losses._label_distance import LabelDistanceWeightedSupConLoss
 from medmd.losses._multi_expert import MultiExpertLoss
 from medmd.losses._queue import FeatureQueue
@@ -20,6 +21,7 @@ __all__ = [
     "ClassificationLoss",
     "ConRLoss",
     "DensityWeightedLoss",
+    "EvidentialLoss",
     "FeatureQueue",
     "GaussianMixtureBalancedLoss",
     "HuberLoss",
@@ -33,4 +35,6 @@ __all__ = [
     "SimCLRLoss",
     "SmapeR2Loss",
     "SupConLoss",
+    "nig_nll",
+    "student_t_nll",
 ]

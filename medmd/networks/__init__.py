@@ -3,8 +3,11 @@
 from medmd.networks._build import build_network
 from medmd.networks._bundle_network import BundleNetwork
 from medmd.networks._classifier import MultimodalClassifier
+from medmd.networks._cross_conv import CrossConvRegressor
 from medmd.networks._densenet import DenseNetEncoder
 from medmd.networks._efficientnet_lite import EfficientNetLiteEncoder
+from medmd.networks._egvfi import Egvfi3dEncoder
+from medmd.networks._evidential import EvidentialRegressor, mix_student_t
 from medmd.networks._feature_smoothing import FeatureSmoothing
 from medmd.networks._heads import ClassificationHead, Projector, RegressionHead
 from medmd.networks._multi_expert import MultiExpertRegressor
@@ -21,8 +24,11 @@ from medmd.networks._weights import load_weights, save_weights
 __all__ = [
     "BundleNetwork",
     "ClassificationHead",
+    "CrossConvRegressor",
     "DenseNetEncoder",
     "EfficientNetLiteEncoder",
+    "Egvfi3dEncoder",
+    "EvidentialRegressor",
     "FeatureSmoothing",
     "MultiExpertRegressor",
     "MultimodalClassifier",
@@ -39,5 +45,6 @@ __all__ = [
     "ViTEncoder",
     "build_network",
     "load_weights",
+    "mix_student_t",
     "save_weights",
 ]

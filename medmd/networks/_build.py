@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 from medmd.networks._classifier import MultimodalClassifier
+from medmd.networks._cross_conv import CrossConvRegressor
 from medmd.networks._densenet import DenseNetEncoder
 from medmd.networks._efficientnet_lite import EfficientNetLiteEncoder
+from medmd.networks._egvfi import Egvfi3dEncoder
+from medmd.networks._evidential import EvidentialRegressor
 from medmd.networks._multi_expert import MultiExpertRegressor
 from medmd.networks._multimodal import MultimodalNetwork
 from medmd.networks._multitask import MultitaskNetwork
@@ -29,6 +32,7 @@ _ENCODERS: dict[str, type[nn.Module]] = {
     for kind in (
         DenseNetEncoder,
         EfficientNetLiteEncoder,
+        Egvfi3dEncoder,
         ResNetEncoder,
         SliceChannelEncoder,
         SmallCnnEncoder,
@@ -38,7 +42,14 @@ _ENCODERS: dict[str, type[nn.Module]] = {
 }
 _NETWORKS: dict[str, type[MultimodalNetwork]] = {
     f"{_PREFIX}{kind.__name__}": kind
-    for kind in (MultiExpertRegressor, MultimodalClassifier, MultimodalRegressor, MultitaskNetwork)
+    for kind in (
+        CrossConvRegressor,
+        EvidentialRegressor,
+        MultiExpertRegressor,
+        MultimodalClassifier,
+        MultimodalRegressor,
+        MultitaskNetwork,
+    )
 }
 # What a description from elsewhere may ask for before a machine runs out of memory or patience.
 _LARGEST_NUMBER = 8192

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import Any
 
@@ -58,7 +58,8 @@ class MultimodalNetwork(nn.Module, ABC):
     @property
     def widths(self) -> dict[str, int]:
         """By modality, the length of its feature."""
-        return {name: int(token.shape[0]) for name, token in self.tokens.items()}
+        # By the modalities: a ParameterDict sorts its names.
+        return {name: int(self.tokens[name].shape[0]) for name in self.modalities}
 
     def forward(self, inputs: Mapping[str, Tensor], present: Tensor | None = None) -> Predictions:
         """Predict for B eyes.
@@ -145,20 +146,20 @@ class MultimodalNetwork(nn.Module, ABC):
         return {name: self._encode(name, x) for name, x in inputs.items()}
 
     def _encode(self, name: str, x: Tensor) -> Tensor:
-        return self._checked(name, self._run(name, self.encoders[name], x))
+        with self._running(name, self.encoders[name], x):
+            features = self.encoders[name](x)
+        return self._checked(name, features)
 
-    def _run(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
-        """A part of an encoder, which keeps its statistics when there is a single row."""
-        alone: AbstractContextManager[None] = nullcontext()
-        if self.training and x.shape[0] < 2:
-            alone = running_statistics(module)
+    @contextmanager
+    def _running(self, name: str, module: nn.Module, x: Tensor) -> Iterator[None]:
+        """Around a part of an encoder, which keeps its statistics when `x` is a single row."""
+        alone = self.training and x.shape[0] < 2
         try:
-            with alone:
-                found: Tensor = module(x)
+            with running_statistics(module) if alone else nullcontext():
+                yield
         except MedmdError as error:
             msg = f"Modality {name!r}: {error}"
             raise MedmdError(msg) from error
-        return found
 
     def _checked(self, name: str, features: Tensor) -> Tensor:
         token = self.tokens[name]
@@ -185,11 +186,11 @@ class MultimodalNetwork(nn.Module, ABC):
         encoded = self._encode_dense(inputs, here)
         features: dict[str, Tensor] = {}
         outputs: dict[str, Tensor] = {}
-        for name, token in self.tokens.items():
+        for name in self.modalities:
             if name not in inputs:
                 features[name], outputs[name] = self._spread(name, None, None, present.shape[0])
                 continue
-            features[name] = torch.where(here[name][:, None], encoded[name], token)
+            features[name] = torch.where(here[name][:, None], encoded[name], self.tokens[name])
             outputs[name] = where_present(here[name], self._alone(name, encoded[name]), torch.nan)
         return self._predict(features, outputs, here)
 

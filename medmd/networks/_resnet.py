@@ -58,8 +58,10 @@ class ResNetEncoder(nn.Module):
             raise MedmdError(msg)
         self.spatial_dims = spatial_dims
         self.in_channels = in_channels
+        self.planes = tuple(planes)
         self.out_features = int(planes[-1])
         kind = ("group", {"num_groups": _GROUPS}) if norm == "group" else norm
+        self.norm = kind
         self.stem = _stem(spatial_dims, in_channels, planes[0], stem_size, stem_stride, kind)
         widths = [planes[0], *planes]
         self.stages = nn.Sequential(
@@ -72,9 +74,17 @@ class ResNetEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, *spatial) -> (B, out_features)."""
-        check_image(x, channels=self.in_channels, spatial_dims=self.spatial_dims)
         # The mean over a flat axis has a deterministic backward on every device; adaptive pooling has not.
-        return self.stages(self.stem(x)).flatten(2).mean(dim=2)
+        return self.stages(self.stem(self.as_image(x))).flatten(2).mean(dim=2)
+
+    def as_image(self, x: Tensor) -> Tensor:
+        """What the stem takes: the input itself, once its shape is checked.
+
+        Raises:
+            MedmdError: another shape than (B, in_channels, *spatial).
+        """
+        check_image(x, channels=self.in_channels, spatial_dims=self.spatial_dims)
+        return x
 
 
 class SliceChannelEncoder(nn.Module):
@@ -117,13 +127,21 @@ class SliceChannelEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, slices, depth, along-scan) -> (B, out_features)."""
+        return self.resnet(self.as_image(x))
+
+    def as_image(self, x: Tensor) -> Tensor:
+        """(B, 1, slices, depth, along-scan) -> (B, slices, depth, along-scan).
+
+        Raises:
+            MedmdError: another shape, or another number of slices.
+        """
         check_image(x, channels=1, spatial_dims=3)
         if x.shape[2] != self.slices:
             msg = (
                 f"Expected {self.slices} slices, got {x.shape[2]}. Set `slices` to the number that the transforms give."
             )
             raise MedmdError(msg)
-        return self.resnet(x.squeeze(1))
+        return x.squeeze(1)
 
 
 def _stem(dims: int, channels: int, width: int, size: int, stride: int, norm: Any) -> nn.Sequential:
