@@ -54,7 +54,8 @@ def convert_release(
     check_apart(source, Path(out))
     content = release.read(source, release.settings(options.choices))
     _check_ids(content)
-    content.excluded |= {case.case_id: "beyond_limit" for case in content.cases[options.limit :] if options.limit}
+    beyond = content.cases[options.limit :] if options.limit else []
+    content.excluded = {**{case.case_id: "beyond_limit" for case in beyond}, **content.excluded}
     output = OutputFolder(out, converter=release.converter, arguments=arguments)
     total = len(content.cases) + len(set(content.excluded) - {case.case_id for case in content.cases})
     cases = _with_pictures(content, output, workers=workers)

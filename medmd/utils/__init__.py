@@ -12,7 +12,7 @@ from medmd.utils._safetensors import StoredTensor, read_safetensors_header
 from medmd.utils._seeds import derive_seed
 from medmd.utils._signals import STOP, Stopped, StopSignals, outlive_stop_signals, stop_signals
 from medmd.utils._storage import WriteError, storage_fault
-from medmd.utils._tensors import check_fields, load_tensors, restore, warn_of_bad_numbers
+from medmd.utils._tensors import check_fields, load_tensor, load_tensors, restore, warn_of_bad_numbers
 
 __all__ = [
     "STOP",
@@ -30,6 +30,7 @@ __all__ = [
     "cores",
     "derive_seed",
     "differences",
+    "load_tensor",
     "load_tensors",
     "open_pool",
     "outlive_stop_signals",

@@ -49,15 +49,37 @@ def load_tensors(path: str | Path, *, role: str, mmap: bool = False) -> dict[str
         MedmdError: the file is absent, damaged, no ordinary file, names code, claims what it does not hold, or is no
             dictionary.
     """
+    state = _load(Path(path), role, mmap=mmap)
+    if not isinstance(state, dict):
+        raise refused(Path(path), role, "a dictionary", type(state).__name__)
+    _check_tensors(Path(path), role, state)
+    return state
+
+
+def load_tensor(path: str | Path, *, role: str) -> Tensor:
+    """Load one tensor that `torch.save` wrote, with the care of `load_tensors`.
+
+    Raises:
+        MedmdError: as there, or the file holds anything but one tensor.
+    """
     import torch
 
-    path = Path(path)
+    state = _load(Path(path), role, mmap=False)
+    if not isinstance(state, torch.Tensor):
+        raise refused(Path(path), role, "one tensor", type(state).__name__)
+    _check_tensors(Path(path), role, {"tensor": state})
+    return state
+
+
+def _load(path: Path, role: str, *, mmap: bool) -> Any:
+    import torch
+
     members = archive_members(path, role=role)
     if members is None:
         raise refused(path, role, "a whole file of torch.save", "a damaged file or one of another kind")
     _check_structure(path, role, members)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except (*_WRONG_STATE, EOFError) as error:
         raise refused(path, role, "tensors, numbers and texts", _first_line(error)) from error
     except Exception as error:
@@ -65,10 +87,6 @@ def load_tensors(path: str | Path, *, role: str, mmap: bool = False) -> dict[str
         if type(error).__name__ != "UnpicklingError":
             raise
         raise refused(path, role, "tensors, numbers and texts", _first_line(error)) from error
-    if not isinstance(state, dict):
-        raise refused(path, role, "a dictionary", type(state).__name__)
-    _check_tensors(path, role, state)
-    return state
 
 
 def restore(item: Any, state: Any, *, name: str, role: str) -> None:

@@ -96,3 +96,81 @@ def write_ct_slices(folder: Path, *, patients: int = 10, slices: int = 8) -> Pat
     table = np.array(rows)
     np.savetxt(folder / "slice_localization_data.csv", table, "%.6g", ",", header=",".join(names), comments="")
     return folder
+
+
+def disc(level: float, size: tuple[int, int], seed: int):
+    """A picture whose brightness tells the target, with a camera's traces."""
+    from PIL import Image
+
+    rows, columns = size
+    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    noise = np.random.RandomState(seed).randint(0, 20, (rows, columns))
+    return Image.fromarray(((x**2 + y**2 < 0.8) * level + noise).clip(0, 255).astype(np.uint8))
+
+
+def write_bone_age(folder: Path, *, test_ages: bool = False) -> Path:
+    """Tables and radiographs of the three parts; the test part has ages where it is asked to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {
+        "boneage-training-dataset": (range(1377, 1401), "id,boneage,male", "{id},{age},{male}"),
+        "boneage-validation-dataset": (range(1501, 1507), "Image ID,male,Bone Age (months)", "{id},{upper},{age}"),
+        "boneage-test-dataset": (range(4360, 4364), "Case ID,Sex", "{id},{sex}"),
+    }
+    for name, (numbers, header, line) in parts.items():
+        test = name == "boneage-test-dataset"
+        lines = [header + ",Ground truth bone age (months)" * (test and test_ages)]
+        inner = folder / name / name
+        inner.mkdir(parents=True)
+        for number in numbers:
+            age, male = number * 7 % 220 + 5, number % 2 == 0
+            words = {"id": number, "age": age, "male": male, "upper": str(male).upper(), "sex": "FM"[male]}
+            lines.append(line.format(**words) + f",{age}" * (test and test_ages))
+            disc(age, (40, 30), number).save(inner / f"{number}.png", pnginfo=None)
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+NAMES = ("MariaCallas", "JohnWayne", "Greta_Garbo", "PeterSellers", "AlecGuinness", "DorisDay", "AvaGardner", "BobHope")
+
+
+def write_age_db(folder: Path, *, split: bool = False) -> Path:
+    """Photographs of eight people at four ages, and the table of the imbalanced split."""
+    (folder / "AgeDB").mkdir(parents=True)
+    lines = ["age,path,split"]
+    for number in range(32):
+        name, age = NAMES[number % 8], 8 + 23 * number % 80
+        file = f"{number}_{name}_{age}_{'fm'[number % 2]}.jpg"
+        disc(2 * age, (36, 30), number).convert("RGB").save(folder / "AgeDB" / file, quality=95, comment=b"SECRET")
+        lines.append(f"{age},AgeDB/{file},{('train', 'train', 'val', 'test')[number // 8]}")
+    if split:
+        (folder / "agedb.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_chimera(folder: Path, *, patients: int = 24) -> Path:
+    """Records and features of task 1; every sixth patient is censored, one has no MRI."""
+    import json
+
+    import torch
+
+    random = np.random.RandomState(5)
+    for name in ("clinical_data", "pathology/features", "radiology/features"):
+        (folder / name).mkdir(parents=True)
+    for place in range(patients):
+        number, months = 1003 + 3 * place, 6.0 + 4 * place
+        record = {
+            "age_at_prostatectomy": 60 + place % 9, "primary_gleason": 3 + place % 2, "secondary_gleason": 4,
+            "tertiary_gleason": None, "ISUP": 2 + place % 3, "pre_operative_PSA": 7.5 + place, "BCR_PSA": "0.3",
+            "pT_stage": ("2", "2a", "3b")[place % 3], "positive_lymph_nodes": ("0", "x", "1")[place % 3],
+            "capsular_penetration": "1.0", "positive_surgical_margins": 0, "invasion_seminal_vesicles": "0",
+            "lymphovascular_invasion": "x", "earlier_therapy": ("none", "radiotherapy + hormones")[place % 2],
+            "BCR": "0.0" if place % 6 == 0 else "1.0", "time_to_follow-up/BCR": months,
+        }  # fmt: skip
+        (folder / "clinical_data" / f"{number}.json").write_text(json.dumps(record))
+        for slide in (1, 2):
+            patches = torch.from_numpy(random.normal(size=(4 + slide, 1024)) + months / 50).float()
+            torch.save(patches, folder / "pathology" / "features" / f"{number}_{slide}.pt")
+        if place != 1:
+            features = torch.from_numpy(random.normal(size=(1, 320))).float()
+            torch.save(features, folder / "radiology" / "features" / f"{number}_0001_features.pt")
+    return folder

@@ -28,7 +28,6 @@ def test_two_histograms_a_slice_and_whole_patients(tmp_path, capsys):
 def test_a_limit_a_wrong_place_and_a_wrong_table(tmp_path, capsys):
     source = write_ct_slices(tmp_path / "ct")
     path = source / "slice_localization_data.csv"
-    path.write_text(path.read_text().replace("\n0,", "\n0,", 1))
     lines = path.read_text().splitlines()
     lines[1] = ",".join([*lines[1].split(",")[:-1], "181"])
     path.write_text("\n".join(lines))

@@ -19,7 +19,7 @@ def test_a_family_is_its_leading_elements():
     elements = ["Y", "Ba", "Cu", "O", "La", "Sr", "Mg", "B"]
     amounts = np.array([
         [1, 2, 3, 7, 0, 0, 0, 0], [0.5, 2, 3, 6.5, 0, 0.5, 0, 0], [0, 0, 1, 4, 1.85, 0.15, 0, 0],
-        [0, 0, 0, 0, 0, 0, 1, 2],        [10, 20, 30, 70, 0, 0, 0, 0], np.ones(8),
+        [0, 0, 0, 0, 0, 0, 1, 2], [10, 20, 30, 70, 0, 0, 0, 0], np.ones(8),
     ])  # fmt: skip
     every = "-".join(sorted(elements))
     assert families(amounts, elements) == ["Ba-Cu-O", "Ba-Cu-O", "Cu-La-O", "B-Mg", "Ba-Cu-O", every]

@@ -1,0 +1,18 @@
+"""`python -m data_prep.chimera SRC OUT`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from data_prep._release_command import run
+from data_prep.chimera import RELEASE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with arguments (those of the process when None) and return the exit code."""
+    return run(RELEASE, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
