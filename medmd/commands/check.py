@@ -53,7 +53,11 @@ def _show_summary(report: CheckReport) -> None:
     for name, spec in summary["inputs"].items():
         print(f"  input {name} ({spec['kind']}): {spec['present']} present, {spec['missing']} missing")
     target = summary["target"]
-    if target["known"]:
+    if "classes" in target:
+        print(f"  target {target['name']}: " + ", ".join(f"{name} {n}" for name, n in target["classes"].items()))
+    elif "tasks" in target:
+        print(f"  target {target['name']}: the tasks {', '.join(target['tasks'])}, {target['known']} known")
+    elif target["known"]:
         print(
             f"  target {target['name']}: mean {target['mean']:.2f}, SD {target['std']:.2f}, "
             f"{target['min']:g} to {target['max']:g} {target['unit']}".rstrip()

@@ -29,10 +29,11 @@ from medmd.report._tables import task_table
 from medmd.utils import MedmdError, write_atomic, write_json
 
 _FIGURES = "figures"
-_USE = (
-    "For research only: not a medical device, not for diagnosis or treatment. Numbers hold for this split; the mix of "
-    "mild and severe cases decides MAE and R2, so compare with other studies by severity only."
+_RESEARCH = "For research only: not a medical device, not for diagnosis or treatment. Numbers hold for this split; "
+_USE = _RESEARCH + (
+    "the mix of mild and severe cases decides MAE and R2, so compare with other studies by severity only."
 )
+_USE_CLASSES = _RESEARCH + "how common the classes are decides accuracy, so compare with other studies class by class."
 
 
 def write_report(
@@ -125,7 +126,7 @@ def _write_tasks(inputs: ReportInputs, folder: Path, options: Mapping[str, Any],
     title = f"Evaluation: {inputs.header.get('name') or 'predictions'}, split {split}, {len(found)} tasks"
     header_row = ["task", "measure", "value", "log loss or MAE", "n"]
     blocks: list[Block] = [
-        Paragraph(_USE, note=True),
+        Paragraph(_USE_CLASSES, note=True),
         *(Paragraph(text, note=True) for text in evaluation["notes"]),
         Paragraph("Each task has a report of its own in the folder of its name."),
         Table(header_row, task_rows(found), texts=2),
@@ -169,7 +170,7 @@ def _blocks(
     figures = [Image(f"{_FIGURES}/{picture.name}.png", picture.caption, picture.content) for picture in pictures]
     return [
         *([Paragraph(f"Created {created}.")] if created else []),
-        Paragraph(_USE, note=True),
+        Paragraph(_USE_CLASSES if evaluation.get("kind") == "class" else _USE, note=True),
         *_measured(evaluation, label),
         Heading("Figures"),
         *figures,

@@ -11,7 +11,7 @@ _PLACES = frozenset(
     {"bundle_root", "dataset_dir", "phantom_dir", "output_dir", "output_file", "model_dir", "folder", "path", "source"}
 )
 _WORDS: tuple[str, ...] = ("name", "version", "converter", "created_with")
-_TARGET = ("name", "kind", "unit", "range", "pattern")
+_TARGET = ("name", "kind", "unit", "range", "pattern", "classes")
 _COUNTS = ("cases", "patients", "targets", "splits", "inputs")
 # The beginnings of an absolute path or an address. In a formula, a slash that divides has a space or a name before it.
 _BEGINNING = r"(?<![\w.)\]>/])(?:~|[A-Za-z]:\\|\\\\|[a-z][a-z0-9+]*:/+|/(?=[^\s/]))"
@@ -51,7 +51,12 @@ def scrub_header(header: dict[str, Any]) -> dict[str, Any]:
     Free texts (description, source), the reference and whatever else somebody wrote into it stay where the data is.
     """
     kept = {name: header[name] for name in _WORDS if name in header}
-    target = {name: value for name, value in header.get("target", {}).items() if name in _TARGET}
+    target = _scrub_target(header.get("target", {}))
     inputs = {name: {"kind": form["kind"]} for name, form in header.get("inputs", {}).items()}
     counts = {name: value for name, value in header.get("counts", {}).items() if name in _COUNTS}
     return {**kept, "inputs": inputs, "target": target, "counts": counts}
+
+
+def _scrub_target(target: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in target.items() if name in _TARGET}
+    return {**kept, "tasks": [_scrub_target(task) for task in target["tasks"]]} if "tasks" in target else kept

@@ -99,7 +99,8 @@ def _people(summary: Mapping[str, Any]) -> str:
 
 def _target(summary: Mapping[str, Any]) -> str:
     target = summary["target"]
-    title = f"<h2>Target: {escape(target['name'])} ({escape(target['unit'])})</h2>"
+    unit = f" ({escape(target['unit'])})" if target["unit"] else ""
+    title = f"<h2>Target: {escape(target['name'])}{unit}</h2>"
     if target["histogram"] is None:
         return title + "<p>No known target.</p>"
     names = list(target["histogram"]["counts"])
@@ -107,11 +108,18 @@ def _target(summary: Mapping[str, Any]) -> str:
         f'<span class="key" style="background:{colour}"></span>{escape(name)}'
         for name, colour in zip(names, COLOURS, strict=False)
     )
-    numbers = (
+    numbers = _classes(target) or (
         f"<p>{target['known']} known; mean {target['mean']:.2f}, standard deviation {target['std']:.2f}, "
         f"{target['min']:g} to {target['max']:g}, median {target['median']:.2f}.</p>"
     )
     return title + numbers + f"<p>{legend}</p>" + histogram_svg(target["histogram"], target["name"], target["unit"])
+
+
+def _classes(target: Mapping[str, Any]) -> str:
+    """Of classes how many cases each has; of several tasks their names."""
+    if "tasks" in target:
+        return f"<p>{target['known']} known; the tasks {escape(', '.join(target['tasks']))}, all in one histogram.</p>"
+    return f"<p>{target['known']} known; {_listed(target['classes'])}.</p>" if "classes" in target else ""
 
 
 def _listed(counts: Mapping[str, int]) -> str:

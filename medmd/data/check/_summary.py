@@ -42,7 +42,7 @@ def summarise(datalist: Datalist) -> dict[str, Any]:
             "name": spec.name,
             "unit": spec.unit,
             "range": list(spec.range),
-            **({"classes": list(spec.classes)} if spec.classes else {}),
+            **({"classes": _class_counts(cases, spec)} if spec.kind == "class" else {}),
             **({"tasks": [task.name for task in spec.tasks]} if spec.tasks else {}),
             **_target(datalist),
         },
@@ -79,6 +79,7 @@ def _target(datalist: Datalist) -> dict[str, Any]:
     edges = _edges(everything, datalist.header.target)
     return {
         **_spread(everything),
+        "known": sum(len(_values([case])) > 0 for _, case in datalist.cases()),
         "mean": float(np.mean(everything)) if everything else None,
         "std": float(np.std(everything)) if everything else None,
         "histogram": {
@@ -92,6 +93,11 @@ def _target(datalist: Datalist) -> dict[str, Any]:
 
 def _values(cases: Sequence[Case]) -> list[float]:
     return [value for case in cases for value in known_values(case.target) if np.isfinite(value)]
+
+
+def _class_counts(cases: Sequence[Case], spec: TargetSpec) -> dict[str, int]:
+    values = _values(cases)
+    return {name: sum(value == index for value in values) for index, name in enumerate(spec.class_names)}
 
 
 def _edges(values: Sequence[float], spec: TargetSpec) -> list[float]:
