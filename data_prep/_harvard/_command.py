@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data_prep._exit import EXIT_CODES, Exit, exit_code
-from data_prep._split import add_split_arguments, read_split_arguments
-from medmd.utils import MedmdError
+from data_prep._command import add_common_arguments, converter_parser, run_converter
+from data_prep._exit import EXIT_CODES
+from data_prep._split import read_split_arguments
 
 if TYPE_CHECKING:
     from data_prep._harvard._release import Release
+    from data_prep._report import ConversionReport
 
 _EPILOG = """\
 SRC holds files such as data_0001.npz, in folders such as Training, Validation and Test or in one folder.
@@ -33,14 +32,12 @@ def build_parser(release: Release, *, example: str) -> argparse.ArgumentParser:
         release: which it is.
         example: lines that show how to train on the result.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {release.converter}",
+    parser = converter_parser(
+        f"python -m {release.converter}",
         description=f"Convert the {release.title} release to a medmd datalist, with MD (dB) as the target.",
         epilog=f"{_EPILOG}\nlicence of the data: {release.licence}\n\n{EXIT_CODES}\n\nexample:\n{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        source="folder of the release, or of one part of it",
     )
-    parser.add_argument("source", metavar="SRC", help="folder of the release, or of one part of it")
-    parser.add_argument("out", metavar="OUT", help="folder to write: new, empty, or that of an equal earlier call")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N samples of each part only, to try it out")
     parser.add_argument(
         "--subgroups",
@@ -48,8 +45,7 @@ def build_parser(release: Release, *, example: str) -> argparse.ArgumentParser:
         help="write race and ethnicity beside each case, for tables by subgroup; the report counts them anyway",
     )
     parser.add_argument("--resplit", action="store_true", help="split anew although the release has parts")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="samples at a time (default: %(default)s)")
-    add_split_arguments(parser)
+    add_common_arguments(parser, at_a_time="samples")
     return parser
 
 
@@ -64,24 +60,16 @@ def run(release: Release, argv: Sequence[str] | None, *, example: str) -> int:
     Returns:
         The exit code, see `data_prep._exit.Exit`.
     """
-    arguments = build_parser(release, example=example).parse_args(argv)
-    from data_prep._harvard._convert import Options, convert
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    options = Options(
-        limit=arguments.limit,
-        subgroups=arguments.subgroups,
-        resplit=arguments.resplit,
-        split=read_split_arguments(arguments),
-    )
-    try:
-        report = convert(arguments.source, arguments.out, release, options=options, workers=arguments.workers)
-    except MedmdError as error:
-        print(error, file=sys.stderr)
-        return Exit.BAD_CALL
-    print(report.text())
-    if report.usable:
-        print(f"written to {arguments.out}: look at report.html")
-    else:
-        print(f"{arguments.out}: nothing usable, no datalist is written; see report.html", file=sys.stderr)
-    return exit_code(report)
+    def convert_with(arguments: argparse.Namespace) -> ConversionReport:
+        from data_prep._harvard._convert import Options, convert
+
+        options = Options(
+            limit=arguments.limit,
+            subgroups=arguments.subgroups,
+            resplit=arguments.resplit,
+            split=read_split_arguments(arguments),
+        )
+        return convert(arguments.source, arguments.out, release, options=options, workers=arguments.workers)
+
+    return run_converter(build_parser(release, example=example), argv, convert_with)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 
-from data_prep._split import add_split_arguments, read_split_arguments
+from data_prep._command import add_common_arguments, converter_parser, run_converter
+from data_prep._exit import Exit
+from data_prep._report import ConversionReport
+from data_prep._split import read_split_arguments
 from data_prep.grape import Options, convert
-from medmd.utils import MedmdError
-
-_BAD_CALL = 2
-_NOTHING_USABLE = 4
 
 _EPILOG = """\
 The output holds datalist.json (the cohort, split by subject), images/*.png, report.html (look at it), report.json (what
@@ -33,15 +31,13 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep.grape",
+    parser = converter_parser(
+        "python -m data_prep.grape",
         description="Convert the GRAPE release to a medmd datalist: fundus photograph and OCT RNFL thickness,\n"
         "with the mean sensitivity of the visual field of the same visit as target.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        source="folder with the workbook and the folders ROIs/ and CFPs/",
     )
-    parser.add_argument("source", metavar="SRC", help="folder with the workbook and the folders ROIs/ and CFPs/")
-    parser.add_argument("out", metavar="OUT", help="folder to write: new, empty, or that of an equal earlier call")
     parser.add_argument(
         "--photograph",
         choices=("crop", "full"),
@@ -59,10 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="add a third input: age, intraocular pressure, central corneal thickness",
     )
-    parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="photographs at a time (default: %(default)s)"
-    )
-    add_split_arguments(parser)
+    add_common_arguments(parser, at_a_time="photographs")
     return parser
 
 
@@ -75,25 +68,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 wrong call or source, 4 nothing usable.
     """
-    arguments = build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
+
+    def run(arguments: argparse.Namespace) -> ConversionReport:
         options = Options(
             photograph=arguments.photograph,
             visits=arguments.visits,
             clinical=arguments.clinical,
             split=read_split_arguments(arguments),
         )
-        report = convert(arguments.source, arguments.out, options=options, workers=arguments.workers)
-    except MedmdError as error:
-        print(error, file=sys.stderr)
-        return _BAD_CALL
-    print(report.text())
-    if not report.usable:
-        print(f"{arguments.out}: nothing usable, no datalist is written; see report.html", file=sys.stderr)
-        return _NOTHING_USABLE
-    print(f"written to {arguments.out}: datalist.json, images/, report.html, report.json, contact_sheet.png")
-    return 0
+        return convert(arguments.source, arguments.out, options=options, workers=arguments.workers)
+
+    written = "datalist.json, images/, report.html, report.json, contact_sheet.png"
+    return run_converter(build_parser(), argv, run, written=written, code=_code)
+
+
+def _code(report: ConversionReport) -> int:
+    """Exclusions of this release are told in the report alone."""
+    return Exit.DONE if report.usable else Exit.NOTHING_USABLE
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def make_case(picture: Picture, *, clinical: bool) -> Case:
     """
     from medmd.data import Case, hash_inputs
 
-    visit = picture.candidate.visit
+    visit = picture.item.visit
     field = [value for value in visit.field if value is not None]
     vectors = {"rnfl": None if visit.rnfl is None else list(visit.rnfl)}
     if clinical:

@@ -11,10 +11,11 @@ from data_prep._contact_sheet import Shown, spread, write_contact_sheet
 from data_prep._output import OutputFolder, check_apart
 from data_prep._pages import summaries, write_page
 from data_prep._parallel import check_workers
+from data_prep._pictures import equal_pictures, set_aside_shared
 from data_prep._report import ConversionReport, Tally
 from data_prep._split import SplitOptions, describe_splits, split_cases
 from data_prep.grape._cases import CONVERTER, make_case, make_header
-from data_prep.grape._images import Picture, duplicates, set_aside_shared, write_pictures
+from data_prep.grape._images import SHARED, Picture, subject, write_pictures
 from data_prep.grape._select import (
     FIXES,
     FOLDERS,
@@ -109,13 +110,13 @@ def convert(
     output = OutputFolder(out, converter=CONVERTER, arguments=options.as_json())
 
     candidates, tally = select(visits, photographs, which=options.visits)
-    readable = write_pictures(candidates, output, workers=workers)
-    twins = duplicates(readable)
-    pictures = set_aside_shared(readable, output)
+    pictures = write_pictures(candidates, output, workers=workers)
+    twins = equal_pictures(pictures)
+    set_aside_shared(pictures, output, owner=subject, reason=SHARED)
     cases = [make_case(picture, clinical=options.clinical) for picture in pictures if picture.reason is None]
     for picture in pictures:
         if picture.reason is not None:
-            tally.exclude(picture.reason, picture.candidate.visit.case_id)
+            tally.exclude(picture.reason, picture.item.visit.case_id)
     tally.converted = len(cases)
 
     report = ConversionReport(
@@ -169,8 +170,8 @@ def _write_sheet(cases: Sequence[Case], output: OutputFolder) -> None:
 
 
 def _file_tally(photographs: Photographs, visits: Visits, pictures: Sequence[Picture], options: Options) -> Tally:
-    converted = [picture.candidate.photograph.name for picture in pictures if picture.reason is None]
-    faults = {picture.candidate.photograph.name: picture.reason for picture in pictures if picture.reason is not None}
+    converted = [picture.item.photograph.name for picture in pictures if picture.reason is None]
+    faults = {picture.item.photograph.name: picture.reason for picture in pictures if picture.reason is not None}
     return tally_files(photographs, visits, which=options.visits, converted=converted, faults=faults)
 
 
@@ -211,8 +212,8 @@ def _summary(report: ConversionReport) -> list[str]:
 def _duplicate_facts(groups: Sequence[Sequence[Picture]]) -> list[dict[str, list[str]]]:
     return [
         {
-            "cases": [picture.candidate.visit.case_id for picture in group],
-            "photographs": [picture.candidate.photograph.name for picture in group],
+            "cases": [picture.item.visit.case_id for picture in group],
+            "photographs": [picture.item.photograph.name for picture in group],
         }
         for group in groups
     ]
@@ -221,8 +222,8 @@ def _duplicate_facts(groups: Sequence[Sequence[Picture]]) -> list[dict[str, list
 def _unreadable_facts(pictures: Sequence[Picture]) -> list[dict[str, str]]:
     return [
         {
-            "case": picture.candidate.visit.case_id,
-            "photograph": picture.candidate.photograph.name,
+            "case": picture.item.visit.case_id,
+            "photograph": picture.item.photograph.name,
             "what": picture.detail,
         }
         for picture in pictures

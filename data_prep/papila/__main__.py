@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 
-from data_prep._exit import EXIT_CODES, Exit, exit_code
-from data_prep._split import add_split_arguments, read_split_arguments
+from data_prep._command import add_common_arguments, converter_parser, run_converter
+from data_prep._exit import EXIT_CODES
+from data_prep._report import ConversionReport
+from data_prep._split import read_split_arguments
 from data_prep.papila import Options, convert
-from medmd.utils import MedmdError
 
 _EPILOG = f"""\
 SRC is the unpacked PAPILA.zip: FundusImages/RET002OD.jpg …, ClinicalData/patient_data_od.xlsx and patient_data_os.xlsx.
@@ -33,24 +33,19 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep.papila",
+    parser = converter_parser(
+        "python -m data_prep.papila",
         description="Convert the PAPILA release to a medmd datalist: fundus photograph, and MD (dB) as the target.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        source="folder of the release",
     )
-    parser.add_argument("source", metavar="SRC", help="folder of the release")
-    parser.add_argument("out", metavar="OUT", help="folder to write: new, empty, or that of an equal earlier call")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N patients only, to try it out")
     parser.add_argument(
         "--clinical",
         action="store_true",
         help="add a second input: age, intraocular pressure, corneal thickness, axial length",
     )
-    parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="photographs at a time (default: %(default)s)"
-    )
-    add_split_arguments(parser)
+    add_common_arguments(parser, at_a_time="photographs")
     return parser
 
 
@@ -63,20 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `data_prep._exit.Exit`.
     """
-    arguments = build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    options = Options(limit=arguments.limit, clinical=arguments.clinical, split=read_split_arguments(arguments))
-    try:
-        report = convert(arguments.source, arguments.out, options=options, workers=arguments.workers)
-    except MedmdError as error:
-        print(error, file=sys.stderr)
-        return Exit.BAD_CALL
-    print(report.text())
-    if report.usable:
-        print(f"written to {arguments.out}: look at report.html")
-    else:
-        print(f"{arguments.out}: nothing usable, no datalist is written; see report.html", file=sys.stderr)
-    return exit_code(report)
+
+    def run(arguments: argparse.Namespace) -> ConversionReport:
+        options = Options(limit=arguments.limit, clinical=arguments.clinical, split=read_split_arguments(arguments))
+        return convert(arguments.source, arguments.out, options=options, workers=arguments.workers)
+
+    return run_converter(build_parser(), argv, run)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def make_case(picture: Picture, *, clinical: bool) -> Case:
     """
     from medmd.data import Case
 
-    eye, record = picture.eye, picture.eye.record
+    eye, record = picture.item, picture.item.record
     inputs: dict[str, Any] = {"fundus": picture.name}
     if clinical:
         inputs["clinical"] = _vector(record)

@@ -138,7 +138,7 @@ def _facts(
         "contents_not_understood": dict(sorted(unread.items())),
         "two_ages_or_sexes": selection.contradictions,
         "photograph_faults": [
-            {"eye": picture.eye.case_id, "reason": picture.reason, "what": picture.detail}
+            {"eye": picture.item.case_id, "reason": picture.reason, "what": picture.detail}
             for picture in pictures
             if picture.reason
         ],

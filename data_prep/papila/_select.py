@@ -80,9 +80,9 @@ def tallies(layout: Layout, selection: Selection, pictures: Sequence[Picture]) -
     """What became of every eye and of every file."""
     left_out, files = dict(selection.left_out), dict(selection.files)
     for picture in pictures:
-        files[layout.name(picture.eye.photograph)] = picture.reason or "converted"
+        files[layout.name(picture.item.photograph)] = picture.reason or "converted"
         if picture.reason:
-            left_out[picture.eye.case_id] = picture.reason
+            left_out[picture.item.case_id] = picture.reason
     eyes = Tally("eyes", total=len(selection.eyes) + len(selection.left_out), word="quarantined")
     eyes.converted = eyes.total - len(left_out)
     for name in sorted(left_out):

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from data_prep import _pictures as images_module
 from data_prep._split import SplitOptions
 from data_prep.grape import Options, convert
-from data_prep.grape import _images as images_module
 from medmd.data import load_datalist
 from medmd.utils import MedmdError, read_json, sha256_file
 
