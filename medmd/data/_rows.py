@@ -6,7 +6,6 @@ validate; a matrix is read in milliseconds. In memory a case holds the numbers e
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from medmd.data._paths import escapes, path_problem
 from medmd.data._records import Case, Datalist
 from medmd.utils import MedmdError
 
-_REFERENCE = re.compile(r"(.+\.npy)#(\d{1,9})")
+_MOST_DIGITS = 9
 _DIMENSIONS = 2
 _KINDS = "fiu"
 
@@ -41,9 +40,7 @@ def with_rows(datalist: Datalist) -> tuple[Datalist, list[BadRow]]:
     splits: dict[str, list[Case]] = {}
     for split, case in datalist.cases():
         found = {
-            name: _row(value, folder, matrices)
-            for name in names
-            if isinstance(value := case.inputs.get(name), str)
+            name: _row(value, folder, matrices) for name in names if isinstance(value := case.inputs.get(name), str)
         }
         bad += [BadRow(split, case, name, value) for name, value in found.items() if isinstance(value, str)]
         rows = {name: value for name, value in found.items() if not isinstance(value, str)}
@@ -70,10 +67,10 @@ def require_rows(datalist: Datalist) -> Datalist:
 
 def _row(value: str, folder: Path, matrices: dict[str, Any]) -> list[float] | str:
     """The numbers, or why there are none; the path is not repeated, for it may name a person."""
-    match = _REFERENCE.fullmatch(value)
-    if match is None:
+    name, _, digits = value.rpartition("#")
+    if not (name.endswith(".npy") and digits.isdecimal() and len(digits) <= _MOST_DIGITS):
         return "a path that is no such reference"
-    name, number = match[1], int(match[2])
+    number = int(digits)
     if name not in matrices:
         matrices[name] = _matrix(folder, name)
     matrix = matrices[name]
