@@ -15,6 +15,7 @@ VERBS = {
     "check-config": "check a configuration without running it",
     "split": "split a datalist by patient",
     "report": "write the evaluation report of a run or of a table of predictions",
+    "benchmark": "run what a plan of methods, data sets and seeds lacks",
     "compare": "compare predictors on saved predictions, with intervals and tests",
     "reproduce": "print and write a table or figure of the paper from saved runs",
     "register": "hand a trained model over to the MLflow registry",

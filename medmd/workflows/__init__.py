@@ -4,6 +4,7 @@ from medmd.workflows._data import ensure_datalist, labelled_cases
 from medmd.workflows._errors import explain_errors, user_error
 from medmd.workflows._evaluation import FinalEvaluation
 from medmd.workflows._inference import Evaluation, Inference, bundle_network, cases_to_predict
+from medmd.workflows._lock import hold_folder
 from medmd.workflows._model_folder import ModelFolder, load_model_folder, write_model_folder
 from medmd.workflows._parser import active_parser, resolve_literals
 from medmd.workflows._predictor import Predictor, items_from_folder
@@ -32,6 +33,7 @@ __all__ = [
     "ensure_datalist",
     "environment",
     "explain_errors",
+    "hold_folder",
     "items_from_folder",
     "labelled_cases",
     "load_model_folder",

@@ -22,7 +22,7 @@ _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _HELD: dict[Path, int] = {}
 
 
-def hold_folder(folder: Path) -> None:
+def hold_folder(folder: Path, *, where: str = "output_dir") -> None:
     """Hold the folder, which is made when absent, until this process ends, in whatever way it does.
 
     The lock is the operating system's, on an empty file that stays: it needs no tidying up after `kill -9`, worker
@@ -30,6 +30,7 @@ def hold_folder(folder: Path) -> None:
 
     Args:
         folder: of a run.
+        where: the setting that names it, for what is said.
 
     Raises:
         MedmdError: another process holds it.
@@ -44,12 +45,12 @@ def hold_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno not in _TAKEN:
             # Some network file systems have no locks; they never kept two runs apart.
-            _LOGGER.warning("The file system of output_dir has no locks: take care that no other run uses it.")
+            _LOGGER.warning("The file system of %s has no locks: take care that no other run uses it.", where)
             return
         os.close(file)
         msg = (
-            "output_dir: another process is training in this folder right now. Wait for its end, stop it, or choose "
-            "another --output_dir; nothing in it was touched."
+            f"{where}: another process is training in this folder right now. Wait for its end, stop it, or choose "
+            f"another --{where}; nothing in it was touched."
         )
         raise MedmdError(msg) from None
     _HELD[path] = file

@@ -1,0 +1,90 @@
+"""The plan that a folder of runs belongs to: another one is refused unless it only adds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medmd.benchmark._plan import Plan
+from medmd.benchmark._work import Work
+from medmd.utils import MedmdError, read_json, sha256_file, write_json
+
+# What may change between two starts: it changes no run.
+_FREE = ("title", "label_title")
+
+
+def open_work(work: Work, plan: Plan, datalists: Mapping[str, Path]) -> None:
+    """Write the plan into the folder of its runs, or see that it continues what is there.
+
+    Args:
+        work: the folder.
+        plan: what is to be compared.
+        datalists: by data set, those that are at hand; their digests are kept.
+
+    Raises:
+        MedmdError: the folder holds runs of another plan; the text names what differs.
+    """
+    content = _plain(plan.to_dict())
+    before = read_json(work.plan) if work.plan.is_file() else None
+    known = {each["name"]: each.get("datalist_sha256") for each in (before or {}).get("datasets", ())}
+    for dataset in content["datasets"]:
+        path = datalists.get(dataset["name"])
+        dataset["datalist_sha256"] = known.get(dataset["name"]) if path is None else sha256_file(path)
+    if before is not None:
+        differing = list(_differences(before, content))
+        if differing:
+            lines = "\n".join(f"  {line}" for line in differing[:10])
+            msg = (
+                f"{work.root}: holds runs of another plan. What was planned must stay; data sets, methods and seeds "
+                f"may be added.\n{lines}\nChoose another folder with --work."
+            )
+            raise MedmdError(msg)
+    if content != before:
+        write_json(work.plan, content)
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("format", "name", "tuning"):
+        if before.get(name) != now.get(name):
+            yield f"{name}: was {_short(before.get(name))}, is {_short(now.get(name))}"
+    yield from _fewer("seeds", before["seeds"], now["seeds"])
+    for what in ("datasets", "methods"):
+        here = {each["name"]: each for each in now[what]}
+        for each in before[what]:
+            where = f"{what}, {each['name']}"
+            if each["name"] not in here:
+                yield f"{where}: is no longer there"
+            else:
+                yield from _changed(where, each, here[each["name"]])
+
+
+def _changed(where: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in before.items():
+        other = now.get(name)
+        if name in _FREE or value == other or (name == "datalist_sha256" and value is None):
+            continue
+        if name in ("seeds", "datasets") and value is not None:
+            # None stands for all.
+            if other is not None or name == "seeds":
+                yield from _fewer(f"{where}: {name}", value, other or ())
+        else:
+            yield f"{where}: {name} was {_short(value)}, is {_short(other)}"
+
+
+def _fewer(where: str, before: Any, now: Any) -> Iterator[str]:
+    gone = [each for each in before if each not in now]
+    if gone:
+        yield f"{where}: {gone} are no longer there"
+
+
+def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """As it will be read back."""
+    found: dict[str, Any] = json.loads(json.dumps(content))
+    return found
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,115 @@
+"""Which searches and runs a plan still lacks, and in which order they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from medmd.benchmark._job import Job, TuningJob
+from medmd.benchmark._plan import DatasetPlan, MethodPlan, Plan
+from medmd.benchmark._work import RunKey, Work
+from medmd.utils import MedmdError, read_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """How a benchmark is started.
+
+    Attributes:
+        jobs: processes; None for one a core, 0 for none but this one.
+        scheduler: address of a Dask scheduler, in the place of processes of this machine.
+        only: names of data sets and methods; empty for all.
+        retry_failed: run failed runs again.
+        data: by data set, the folder of its datalist, in the place of the plan's.
+        tracking: tell MLflow.
+    """
+
+    jobs: int | None = None
+    scheduler: str | None = None
+    only: Sequence[str] = ()
+    retry_failed: bool = False
+    data: Mapping[str, str | Path] | None = None
+    tracking: bool = True
+
+
+def check_only(plan: Plan, only: Sequence[str]) -> None:
+    """Refuse names that the plan has not.
+
+    Raises:
+        MedmdError: as said.
+    """
+    known = [*(each.name for each in plan.datasets), *(each.name for each in plan.methods)]
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        msg = f"--only: the plan has no {', '.join(unknown)}. Expected some of {', '.join(known)}."
+        raise MedmdError(msg)
+
+
+def is_asked(plan: Plan, start: Start, dataset: DatasetPlan, method: MethodPlan) -> bool:
+    """Whether `only` leaves a data set and a method in; a name of one kind alone leaves the other kind whole."""
+    datasets = [each.name for each in plan.datasets if each.name in start.only]
+    methods = [each.of or each.name for each in plan.methods if each.name in start.only]
+    return (not datasets or dataset.name in datasets) and (not methods or method.name in methods)
+
+
+def planned(plan: Plan, start: Start) -> Iterator[tuple[DatasetPlan, MethodPlan, RunKey]]:
+    """Every run that is asked for: those of one data set, seed and fold one after the other, so that they share it."""
+    for dataset in plan.datasets:
+        methods = [each for whose, each in plan.pairs() if whose is dataset and is_asked(plan, start, dataset, each)]
+        seeds = dict.fromkeys(seed for method in methods for seed in plan.seeds_of(method))
+        for seed in seeds:
+            for fold in dataset.runs:
+                for method in methods:
+                    if seed in plan.seeds_of(method):
+                        yield dataset, method, RunKey(dataset.name, method.name, fold, seed)
+
+
+def missing_runs(plan: Plan, work: Work, start: Start, datalists: Mapping[str, Path]) -> list[Job]:
+    """The runs that have not ended, or failed and are asked for again."""
+    found = []
+    for dataset, method, key in planned(plan, start):
+        status = work.status(key)
+        if status is None or (status == "failed" and start.retry_failed):
+            job = _job(plan, work, datalists, dataset, method, key)
+            found.append(replace(job, settings=_chosen(work, plan, dataset, method)))
+    return found
+
+
+def missing_searches(plan: Plan, work: Work, start: Start, datalists: Mapping[str, Path]) -> list[TuningJob]:
+    """The searches that have not come to their end, for methods with runs to make."""
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for dataset, method, key in planned(plan, start):
+        where = (dataset.name, method.name)
+        if where in seen or plan.tuning is None or not plan.is_tuned(dataset, method):
+            continue
+        seen.add(where)
+        path = work.tuning(*where)
+        if not path.is_file() or read_json(path)["chosen"] is None:
+            seeds = plan.seeds_of(method)[: plan.tuning.seeds]
+            first = _job(plan, work, datalists, dataset, method, key._replace(fold=0, seed=seeds[0]))
+            found.append(TuningJob(first=first, tuning=plan.tuning, seeds=seeds))
+    return found
+
+
+def _job(
+    plan: Plan, work: Work, datalists: Mapping[str, Path], dataset: DatasetPlan, method: MethodPlan, key: RunKey
+) -> Job:
+    return Job(
+        work=work.root,
+        dataset=dataset,
+        method=method,
+        datalist=datalists[dataset.name],
+        fold=key.fold,
+        seed=key.seed,
+        limits=plan.limits,
+    )
+
+
+def _chosen(work: Work, plan: Plan, dataset: DatasetPlan, method: MethodPlan) -> dict[str, Any]:
+    path = work.tuning(dataset.name, method.name)
+    if not plan.is_tuned(dataset, method) or not path.is_file():
+        return {}
+    return dict(read_json(path)["chosen"] or {})

@@ -1,0 +1,192 @@
+"""The search of a method's settings: seeded, on validation alone, recorded trial by trial."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from medmd.benchmark._job import Job, TuningJob
+from medmd.benchmark._runs import Row
+from medmd.utils import MedmdError, WriteError, read_json, write_json
+
+if TYPE_CHECKING:
+    import optuna
+
+_LOGGER = logging.getLogger(__name__)
+_SMALLEST = 1e-12
+
+
+def tune(job: TuningJob) -> dict[str, Any]:
+    """Search the settings of one method on one data set, going on with what is recorded.
+
+    The sampler is Optuna's TPE, seeded. What is recorded is told to it again in the same order, so that a search which
+    was stopped asks for the same settings as one that was not. The first trial has the configuration's own settings.
+
+    Args:
+        job: what to search.
+
+    Returns:
+        The record, as it stands in the folder `tuning`: `trials` (`settings`, `value`, `status`), `chosen`, `seed`,
+        `budget`.
+
+    Raises:
+        MedmdError: what is recorded belongs to another search, or no trial came to its end.
+    """
+    path = job.first.place.tuning(job.first.dataset.name, job.first.method.name)
+    record = read_json(path) if path.is_file() else {**_about(job), "trials": [], "chosen": None}
+    _check_same(record, _about(job), str(path.name))
+    study = _study(job)
+    for number in range(job.tuning.trials):
+        trial = study.ask()
+        settings = {name: _suggest(trial, name, given) for name, given in space_of(job).items()}
+        if number == len(record["trials"]):
+            record["trials"].append({"settings": settings, **_try(job, settings)})
+            write_json(path, record)
+        _tell(study, trial, record["trials"][number], settings, path.name)
+    record["chosen"] = _chosen(record["trials"], job)
+    write_json(path, record)
+    return record
+
+
+def space_of(job: TuningJob) -> dict[str, Any]:
+    """What is searched: the common settings, then the method's own."""
+    return {**job.tuning.space, **job.first.method.space}
+
+
+def objective(table: pd.DataFrame, column: str) -> float:
+    """What a trial is judged by: the mean squared error of the row's column on validation; of classes the log loss.
+
+    A column with a `*` is the mean over the columns that fit.
+
+    Raises:
+        MedmdError: the table has no such column.
+    """
+    table = table[table["split"] == "validation"]
+    fitting = Row(name=column, method="", column=column).columns(list(table.columns)).values()
+    names = [name for name in fitting if not _is_share(name, list(table.columns))]
+    if not names:
+        msg = f"column: the table of predictions has no {column!r}, it has {', '.join(table.columns[5:])}."
+        raise MedmdError(msg)
+    return float(np.mean([_loss(table, name) for name in names]))
+
+
+def _is_share(name: str, columns: list[str]) -> bool:
+    """Whether a column holds the probability of a class."""
+    before, _, number = name.rpartition("_p")
+    return number.isdigit() and before in columns
+
+
+def _loss(table: pd.DataFrame, name: str) -> float:
+    known = table[table["target"].notna() & table[name].notna()]
+    columns = list(table.columns)
+    shares = [column for column in columns if column.startswith(f"{name}_p") and _is_share(column, columns)]
+    if not shares:
+        return float(((known[name] - known["target"]) ** 2).mean())
+    found = known[[f"{name}_p{position}" for position in range(len(shares))]].to_numpy()
+    own = found[np.arange(len(known)), known["target"].astype(int)]
+    return float(-np.log(np.clip(own, _SMALLEST, 1.0)).mean())
+
+
+def _about(job: TuningJob) -> dict[str, Any]:
+    first = job.first
+    return {
+        "format": 1,
+        "dataset": first.dataset.name,
+        "method": first.method.name,
+        "seed": job.tuning.seed,
+        "budget": {"trials": job.tuning.trials, "epochs": first.dataset.epochs, "seeds": list(job.seeds)},
+        "space": space_of(job),
+        "objective": "validation",
+    }
+
+
+def _check_same(record: Mapping[str, Any], about: Mapping[str, Any], where: str) -> None:
+    differing = [name for name, value in about.items() if record.get(name) != value]
+    if differing:
+        msg = f"{where}: holds another search; these differ: {', '.join(differing)}. Choose another folder."
+        raise MedmdError(msg)
+
+
+def _study(job: TuningJob) -> optuna.Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=job.tuning.seed))
+    defaults = _defaults(job)
+    if defaults:
+        study.enqueue_trial(defaults)
+    return study
+
+
+def _defaults(job: TuningJob) -> dict[str, Any]:
+    """The configuration's own values of what is searched, where they lie in the space."""
+    from medmd.benchmark._compose import parser_of
+
+    parser = parser_of(job.first)
+    found = {}
+    for name, given in space_of(job).items():
+        try:
+            value = parser[name]
+        except (KeyError, IndexError, TypeError):
+            continue
+        if value in given["choices"] if "choices" in given else _lies_between(value, given):
+            found[name] = value
+    return found
+
+
+def _lies_between(value: Any, given: Mapping[str, Any]) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and given["low"] <= value <= given["high"]
+
+
+def _suggest(trial: optuna.Trial, name: str, given: Mapping[str, Any]) -> Any:
+    if "choices" in given:
+        return trial.suggest_categorical(name, given["choices"])
+    low, high, log = given["low"], given["high"], given["log"]
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(name, low, high, log=log)
+    return trial.suggest_float(name, low, high, log=log)
+
+
+def _try(job: TuningJob, settings: Mapping[str, Any]) -> dict[str, Any]:
+    from medmd.benchmark._worker import fit, told
+
+    values = []
+    for seed in job.seeds:
+        run: Job = replace(job.first, seed=seed, settings=dict(settings))
+        try:
+            # The test split is not even prepared.
+            values.append(objective(fit(run, ("validation",)).predictions, job.first.method.column))
+        except WriteError:
+            raise
+        except Exception as error:  # noqa: BLE001 - settings may make a training diverge in any way
+            return {"value": None, "status": "failed", "error": told(error)}
+    value = float(np.mean(values))
+    return {"value": value, "status": "finished"} if np.isfinite(value) else {"value": None, "status": "failed"}
+
+
+def _tell(study: Any, trial: Any, recorded: Mapping[str, Any], settings: Mapping[str, Any], where: str) -> None:
+    import optuna
+
+    if recorded["settings"] != settings:
+        msg = (
+            f"{where}: trial {trial.number} is recorded with other settings than the sampler asks for now. Another "
+            "version of Optuna has begun this search: go on with that one, or delete the file to search anew."
+        )
+        raise MedmdError(msg)
+    if recorded["status"] == "finished":
+        study.tell(trial, recorded["value"])
+    else:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+
+def _chosen(trials: list[dict[str, Any]], job: TuningJob) -> dict[str, Any]:
+    finished = [trial for trial in trials if trial["status"] == "finished"]
+    if not finished:
+        msg = f"{job.first.dataset.name}, {job.first.method.name}: none of {len(trials)} trials came to its end."
+        raise MedmdError(msg)
+    return dict(min(finished, key=lambda trial: trial["value"])["settings"])

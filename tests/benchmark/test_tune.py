@@ -1,0 +1,188 @@
+"""The search of settings: the same for every method, on validation alone, and the same when it was stopped."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from benchmark_cohort import METHODS, small_plan
+
+from medmd.benchmark import _worker as worker
+from medmd.benchmark import run_plan
+from medmd.benchmark._engine import find_data
+from medmd.benchmark._schedule import Start, missing_searches
+from medmd.benchmark._tune import objective, tune
+from medmd.benchmark._work import Work
+from medmd.utils import MedmdError, read_json, write_json
+
+SPACE = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}, "batch_size": {"choices": [4, 8]}}
+
+
+@pytest.fixture
+def job(tmp_path):
+    return job_of(tmp_path)
+
+
+def job_of(folder, trials=14, **changes):
+    # More trials than the sampler draws at random: the later ones depend on the values of the earlier ones.
+    plan = small_plan(folder, tuning={"trials": trials, "space": SPACE, **changes}, methods=METHODS[:1])
+    work = Work(folder / "work")
+    return missing_searches(plan, work, Start(), find_data(plan, work, Start()))[0]
+
+
+def bowl(job, splits):
+    """A training whose validation error is known: lowest at a rate of 0.02 and batches of 4."""
+    from medmd.benchmark._ended import Ended
+
+    rate, size = job.settings["learning_rate"], job.settings["batch_size"]
+    error = abs(np.log(rate / 0.02)) + 0.1 * (size == 8)
+    table = pd.DataFrame({"case_id": ["a"], "patient_id": ["p"], "split": ["validation"], "laterality": [""]})
+    return Ended(predictions=table.assign(target=1.0, fusion=1.0 + error))
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(worker, "fit", bowl)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_best_trial_is_chosen_and_the_first_is_the_configuration(job):
+    record = tune(job)
+    values = [trial["value"] for trial in record["trials"]]
+
+    assert len(values) == 14
+    assert record["trials"][0]["settings"] == {"learning_rate": 0.01, "batch_size": 8}
+    assert record["chosen"] == record["trials"][int(np.argmin(values))]["settings"]
+    assert min(values) < values[0]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("stopped_after", [1, 11, 13])
+def test_a_search_that_was_stopped_equals_one_that_was_not(tmp_path, monkeypatch, stopped_after):
+    whole = tune(job_of(tmp_path / "whole"))
+    calls = []
+
+    def stopping(job, splits):
+        if len(calls) == stopped_after:
+            raise KeyboardInterrupt
+        calls.append(job)
+        return bowl(job, splits)
+
+    again = job_of(tmp_path / "stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "fit", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            tune(again)
+    path = again.first.place.tuning("numbers", "uniform_sum")
+    assert len(read_json(path)["trials"]) == stopped_after
+    assert read_json(path)["chosen"] is None
+    assert tune(again) == whole == read_json(path)
+
+
+def test_trials_that_fail_are_recorded_and_never_chosen(job, monkeypatch):
+    def failing(job, splits):
+        if job.settings["batch_size"] == 4:
+            msg = "it diverged"
+            raise MedmdError(msg)
+        return bowl(job, splits)
+
+    monkeypatch.setattr(worker, "fit", failing)
+    record = tune(job)
+    failed = [trial for trial in record["trials"] if trial["status"] == "failed"]
+
+    assert failed
+    assert {trial["error"]["message"] for trial in failed} == {"it diverged"}
+    assert record["chosen"]["batch_size"] == 8
+
+
+def test_a_search_without_any_result_chooses_nothing(job, monkeypatch):
+    def failing(job, splits):
+        raise RuntimeError
+
+    monkeypatch.setattr(worker, "fit", failing)
+    with pytest.raises(MedmdError, match="none of 14 trials"):
+        tune(job)
+
+
+@pytest.mark.usefixtures("quick")
+def test_another_search_in_the_same_place_is_refused(job, tmp_path):
+    tune(job)
+    with pytest.raises(MedmdError, match="these differ: seed"):
+        tune(job_of_again(tmp_path, seed=7))
+    path = job.first.place.tuning("numbers", "uniform_sum")
+    record = read_json(path)
+    record["trials"][3]["settings"]["learning_rate"] = 0.5
+    write_json(path, record)
+    with pytest.raises(MedmdError, match="trial 3 is recorded with other settings"):
+        tune(job)
+
+
+def job_of_again(folder, **changes):
+    job = job_of(folder / "other", **changes)
+    from dataclasses import replace
+
+    return replace(job, first=replace(job.first, work=folder / "work"))
+
+
+def test_core_methods_are_searched_equally_and_run_with_what_was_chosen(tmp_path, monkeypatch):
+    asked = []
+    fit = worker.fit
+
+    def watched(job, splits):
+        asked.append((job.method.name, job.seed, splits, bool(job.settings)))
+        return fit(job, splits)
+
+    monkeypatch.setattr(worker, "fit", watched)
+    other = {"name": "other", "overlays": ["joint_loss", "no_pretraining"], "label": "default", "seeds": 1}
+    space = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}
+    plan = small_plan(tmp_path, tuning={"trials": 3, "space": space}, methods=[*METHODS, other], seeds=[5, 6])
+    runs = run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
+    trials = [each for each in asked if each[2] == ("validation",)]
+
+    assert [each[:2] for each in trials] == [("uniform_sum", 5)] * 3 + [("remd", 5)] * 3
+    assert all(each[2] == ("validation", "testing") for each in asked[6:])
+    for name in ("uniform_sum", "remd"):
+        record = read_json(tmp_path / "work" / "tuning" / "numbers" / f"{name}.json")
+        for seed in (5, 6):
+            assert runs.result(f"runs/numbers/{name}/fold0-seed{seed}")["settings"] == record["chosen"]
+    assert runs.result("runs/numbers/other/fold0-seed0")["settings"] == {}
+
+
+def test_a_trial_prepares_no_case_to_test_on(tmp_path, monkeypatch):
+    from medmd.benchmark import _cohort
+
+    prepared = []
+    batches = _cohort.in_batches
+    monkeypatch.setattr(_cohort, "in_batches", lambda items: prepared.append(items) or batches(items))
+    _cohort._HELD.clear()
+    job = job_of(tmp_path, trials=1)
+    tune(job)
+    seen = {item["case_id"] for items in prepared for item in items}
+    cohort = read_json(tmp_path / "data" / "datalist.json")
+
+    assert seen == {case["case_id"] for case in cohort["validation"]}
+
+
+def test_the_objective_is_that_of_the_rows_column():
+    table = pd.DataFrame(
+        {
+            "case_id": list("abc"), "patient_id": list("abc"), "split": ["validation", "validation", "testing"],
+            "laterality": "", "target": [0.0, 1.0, 9.0], "fusion": [1.0, 1.0, 0.0],
+            "pretrain_a": [2.0, 1.0, 0.0], "pretrain_b": [0.0, np.nan, 0.0],
+        }
+    )  # fmt: skip
+
+    assert objective(table, "fusion") == 0.5
+    assert objective(table, "pretrain_*") == (2.0 + 0.0) / 2
+    with pytest.raises(MedmdError, match="has no 'late_average'"):
+        objective(table, "late_average")
+
+
+def test_the_objective_of_classes_is_the_log_loss():
+    from sklearn.metrics import log_loss
+
+    shares = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
+    table = pd.DataFrame({"case_id": list("abc"), "patient_id": list("abc"), "split": "validation", "laterality": ""})
+    table = table.assign(target=[0.0, 2.0, 2.0], fusion=shares.argmax(1).astype(float))
+    table = table.assign(**{f"fusion_p{i}": shares[:, i] for i in range(3)})
+
+    np.testing.assert_allclose(objective(table, "fusion"), log_loss([0, 2, 2], shares, labels=[0, 1, 2]))
+    np.testing.assert_allclose(objective(table, "fusion*"), log_loss([0, 2, 2], shares, labels=[0, 1, 2]))
