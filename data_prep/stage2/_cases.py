@@ -96,8 +96,7 @@ def target_of(layout: str) -> TargetSpec:
     from medmd.data import TargetSpec
 
     if layout == GAMMA:
-        meaning = {"0": "no glaucoma", "1": "early", "2": "middle or advanced"}
-        return TargetSpec(name="glaucoma_grade", kind="class", unit="", range=(0, 2), details={"meaning": meaning})
+        return TargetSpec.of_classes("glaucoma_grade", ("none", "early", "moderate or advanced"))
     return TargetSpec(range=MD_RANGE, details={"pattern": "24-2"})
 
 

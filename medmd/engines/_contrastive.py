@@ -114,6 +114,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         self.seen: StepRecord | None = None
         self.smoothing = EncoderSmoothing.of(feature_smoothing, network, device)
         names = _choose(modalities, tuple(network.modalities))  # type: ignore[arg-type]
+        _check_heads(network, names)
         self.tracks = ModalityTracks.build(
             network=network,
             modalities=names,
@@ -262,6 +263,16 @@ def _check(contrastive_weight: float, label_space: str, views: int) -> None:
         raise MedmdError(msg)
     if label_space not in LABEL_SPACES:
         msg = f"pretrain#trainer#label_space must be one of {list(LABEL_SPACES)}, got {label_space!r}."
+        raise MedmdError(msg)
+
+
+def _check_heads(network: Any, names: list[str]) -> None:
+    missing = [name for name in names if name not in network.unimodal_heads]
+    if missing:
+        msg = (
+            f"network: stage 1 trains each modality's own head, and there is none for {', '.join(missing)}. A network "
+            "of several tasks is trained without it: set pretraining to false and leave pretrain out of run."
+        )
         raise MedmdError(msg)
 
 

@@ -80,7 +80,7 @@ def _target_problem(value: Any, spec: TargetSpec) -> tuple[str, str, str] | None
     if is_list != (spec.kind == "multi"):
         found = "a list" if is_list else "one"
         return "target-kind", "a list of numbers" if spec.kind == "multi" else "one number", found
-    if spec.tasks:
+    if is_list and spec.tasks:
         return _tasks_problem(value, spec.tasks)
     values = [item for item in value if item is not None] if is_list else [value]
     if spec.kind == "class" and any(item != int(item) for item in values if math.isfinite(item)):
