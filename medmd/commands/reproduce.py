@@ -42,9 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overlay", action="append", metavar="NAME", help="of the data set, as data/grape; again for more"
     )
     group.add_argument("--epochs", type=_positive, default=30, help="of a run, both stages (default: %(default)s)")
+    group.add_argument("--eyes", type=_positive, default=480, help="of the phantom (default: %(default)s)")
     group.add_argument("--folds", type=_positive, help="by patient (default: the datalist's own split)")
     group.add_argument("--seeds", type=_positive, default=5, help="of each row (default: %(default)s)")
-    group.add_argument("--jobs", type=_positive, default=1, help="processes (default: %(default)s)")
+    group.add_argument("--jobs", type=_count, default=1, help="processes; 0 works in this one (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -127,7 +128,12 @@ def _train_bundle(item: Item, args: argparse.Namespace) -> None:
     wanted = trainings() if item.kind == "curves" else {"sgm-all": trainings()["sgm-all"]}
     folder = _bundle_folder(args)
     place: dict[str, Any] = (
-        {"dataset_dir": str(Path(args.data))} if args.data else {"phantom_dir": str(folder / "phantom")}
+        {"dataset_dir": str(Path(args.data))}
+        if args.data
+        else {
+            "phantom_dir": str(folder / "phantom"),
+            "phantom#n": args.eyes,
+        }
     )
     for name in progress(list(wanted), total=len(wanted), description="Training", unit="run"):
         overlays, settings = wanted[name]
@@ -144,10 +150,20 @@ def _train_benchmark(item: Item, args: argparse.Namespace) -> None:
 
     name = args.dataset or (Path(args.overlay[0]).name if args.overlay else "phantom")
     dataset: dict[str, Any] = {"name": name, "epochs": args.epochs, "overlays": list(args.overlay or ())}
-    dataset |= {"dataset_dir": str(Path(args.data).absolute())} if args.data else {"phantom": {"n": 480, "seed": 42}}
+    dataset |= {} if args.data else {"phantom": {"n": args.eyes, "seed": 42}}
     dataset |= {"folds": args.folds} if args.folds else {}
-    for line in run_missing(item, Path(args.work), dataset, seeds=args.seeds, jobs=args.jobs):
+    for line in run_missing(
+        item, Path(args.work), dataset, seeds=args.seeds, jobs=args.jobs, data=Path(args.data) if args.data else None
+    ):
         print(f"note: {line}")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        msg = f"must be at least 0, got {value}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
 
 
 def _positive(text: str) -> int:

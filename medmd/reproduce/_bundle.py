@@ -39,6 +39,12 @@ def bundle_run(folder: Path, *, overlays: Sequence[str], overrides: Mapping[str,
     folder.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, own arguments
     if done.returncode:
-        msg = f"{folder.name}: the training ended with code {done.returncode}. Its last words: {done.stderr[-_SHOWN:]}"
+        msg = f"{folder.name}: the training ended with code {done.returncode}. Its last words: {_last_words(done.stderr)}"
         raise MedmdError(msg)
     return folder
+
+
+def _last_words(text: str) -> str:
+    """The error that the bundle tells, else the end of what it said."""
+    _, found, error = text.rpartition("medmd: error: ")
+    return (error if found else text)[-_SHOWN:].strip()

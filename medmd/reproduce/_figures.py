@@ -31,7 +31,7 @@ def bars_figure(entries: Sequence[Mapping[str, Any]], *, statistic: str, title: 
     axis = axes[0, 0]
     for at, entry in enumerate(shown):
         ends = entry["metrics"][statistic]
-        axis.bar(at, ends["estimate"], width=0.65, color=BLUE if "*" not in entry["name"] else ORANGE)
+        axis.bar(at, ends["estimate"], width=0.65, color=ORANGE if entry["name"].startswith("unimodal_") else BLUE)
         if ends["low"] is not None:
             axis.plot([at, at], [ends["low"], ends["high"]], color="black", linewidth=1.6)
     axis.set_xticks(range(len(shown)), [_wrapped(entry["title"]) for entry in shown], fontsize=8)
@@ -47,7 +47,7 @@ def sweep_figure(
     filled = {name: points for name, points in panels.items() if points}
     if not filled:
         return None
-    figure, axes = new_figure(1, len(filled), size=(3.4 * len(filled), 3.8), sharey=True)
+    figure, axes = new_figure(1, len(filled), size=(max(6.5, 3.4 * len(filled)), 3.8), sharey=True)
     for axis, (name, points) in zip(axes[0], filled.items(), strict=True):
         for at, (_, ends) in enumerate(points):
             if ends["low"] is not None:

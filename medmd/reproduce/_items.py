@@ -156,7 +156,7 @@ def _backbone_lines() -> tuple[Line, ...]:
         )
     found.append(
         Line(
-            name="stage2024", title="STAGE2024's mid-fusion", overlays=(("stage2024", "no_pretraining"), ("stage2024",))
+            name="stage2024", title="STAGE2024's mid-fusion", overlays=(("stage2024",), ("stage2024", "no_pretraining"))
         )
     )
     return tuple(found)

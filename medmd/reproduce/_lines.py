@@ -60,6 +60,8 @@ def _words(overrides: Mapping[str, Any]) -> list[str]:
 _PLAIN, _OFF = "no_pretraining", "contrastive_weight_0"
 _ALONE = (("uniform_sum", _OFF),)
 _REMD = (("sgm",), ())
+# Rows of one modality, for data sets that have the OCT volume.
+_OCT = "presets/oct_only"
 
 UNIMODAL = Line(
     name="unimodal_*", title="*, alone", overlays=_ALONE, stage_one=1.0, column=("pretrain_*",), printed="baseline_*"
@@ -67,18 +69,18 @@ UNIMODAL = Line(
 JOINT = Line(name="joint_loss", title="one joint loss", overlays=(("joint_loss", _PLAIN),), printed="baseline_fusion")
 OGM_GE = Line(name="ogm_ge", title="OGM-GE", overlays=(("ogm_ge", _PLAIN),), printed="ogm_ge")
 MMPARETO = Line(name="mmpareto", title="MMPareto", overlays=(("mmpareto", _PLAIN),), printed="mmpareto")
-EYEMOST = Line(name="eyemost", title="EyeMoSt", overlays=(("eyemost", _PLAIN), ("eyemost",)), printed="eyemost")
+EYEMOST = Line(name="eyemost", title="EyeMoSt", overlays=(("eyemost",), ("eyemost", _PLAIN)), printed="eyemost")
 EYEMOST_PLUS = Line(
     name="eyemost_plus",
     title="EyeMoSt+",
-    overlays=(("eyemost_plus", _PLAIN), ("eyemost_plus",)),
+    overlays=(("eyemost_plus",), ("eyemost_plus", _PLAIN)),
     printed="eyemost_plus",
 )
 SAM = Line(name="sam", title="SAM", overlays=(("sam", _PLAIN),), printed="sam")
 IMB_SAM = Line(name="imb_sam", title="ImbSAM", overlays=(("imb_sam", _PLAIN),), printed="imb_sam")
 SSE_SAM = Line(name="sse_sam", title="SSE-SAM", overlays=(("sse_sam", _PLAIN),), printed="sse_sam")
-EGVFI = Line(name="egvfi", title="EGVFI (OCT)", overlays=(("egvfi", _PLAIN), ("egvfi",)), printed="egvfi")
-SF3D = Line(name="sf3d", title="SF3D (OCT)", overlays=(("sf3d", _PLAIN), ("sf3d",)), printed="sf3d")
+EGVFI = Line(name="egvfi", title="EGVFI (OCT)", overlays=((_OCT, "egvfi"), (_OCT, "egvfi", _PLAIN)), printed="egvfi")
+SF3D = Line(name="sf3d", title="after SF3D (OCT)", overlays=((_OCT, "sf3d"), (_OCT, "sf3d", _PLAIN)), printed="sf3d")
 SIMCLR = Line(
     name="simclr",
     title="SimCLR",

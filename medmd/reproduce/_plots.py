@@ -22,7 +22,8 @@ def bars_page(item: Item, runs: Runs, dataset: str, options: Options) -> Page:
     measured = measure_lines(runs, dataset, item.lines, options, baseline=item.baseline)
     add_table(page, item, measured, dataset)
     if measured.comparison is not None:
-        detail = f"{options.statistic.upper()} with {100 * measured.comparison['level']:g} % intervals"
+        level = f"{100 * measured.comparison['level']:g} %"
+        detail = f"orange: one modality alone; {options.statistic.upper()} with {level} intervals"
         entries = measured.comparison["rows"]
         figure = bars_figure(entries, statistic=options.statistic, title=page.title, detail=detail)
         page.draw("", "Errors of single modalities and of fusion.", figure)

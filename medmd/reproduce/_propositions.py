@@ -33,6 +33,12 @@ class Path(NamedTuple):
     sharpness: Vector
 
     @property
+    def crossed(self) -> bool:
+        """Whether it ends on the flat basin's side, settled or not."""
+        end = self.points[-max(2, len(self.points) // 10) :].mean(axis=0)
+        return bool(np.linalg.norm(end - FLAT) < np.linalg.norm(end - SHARP))
+
+    @property
     def basin(self) -> str:
         """Where it ends: `sharp` or `flat` when it has settled within the basin, else `none`."""
         tail = self.points[-max(2, len(self.points) // 10) :]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medmd.report._style import BLUE, GREEN, ORANGE, name_axes, new_figure, png, title_figure
+from medmd.report._style import BLUE, GREEN, ORANGE, legend_below, name_axes, new_figure, png, title_figure
 from medmd.reproduce._items import Item
 from medmd.reproduce._page import Page
 from medmd.reproduce._propositions import FLAT, SHARP, Path, descend, largest_curvature, loss
@@ -26,22 +26,26 @@ def propositions_page(item: Item, *, seed: int = 0) -> Page:
     page.say(f"The paper's claim, as its text states it: {item.claim} The proofs, that of convergence too, are in an "
              "appendix that is not public: what follows is a picture of the claim and proves nothing.")  # fmt: skip
     curvatures = {name: largest_curvature(centre) for name, centre in (("sharp", SHARP), ("flat", FLAT))}
+    limits = {name: 2 / curvature / _RATE for name, curvature in curvatures.items()}
     page.say(
         f"Landscape: two inverted Gaussians in a shallow bowl, the sharp one of curvature {curvatures['sharp']:.1f}, "
-        f"the flat and deeper one of {curvatures['flat']:.2f}. Gradient descent at rate {_RATE:g} times gamma is stable "
-        f"in a basin when rate x gamma < 2 / curvature: gamma < {2 / curvatures['sharp'] / _RATE:.1f} in the sharp one "
-        f"and < {2 / curvatures['flat'] / _RATE:.1f} in the flat one. {_STARTS} descents begin in the sharp basin, "
-        f"with Gaussian noise of SD {_NOISE:g} on the gradient, as batches give."
+        f"the flat and deeper one of {curvatures['flat']:.2f}. Gradient descent at rate {_RATE:g} times gamma is "
+        f"stable in a basin when rate x gamma < 2 / curvature: gamma < {limits['sharp']:.1f} in the sharp one and "
+        f"< {limits['flat']:.1f} in the flat one. {_STARTS} descents begin in the sharp basin, with Gaussian noise of "
+        f"SD {_NOISE:g} on the gradient, as batches give."
     )
     counts = _counts(seed)
     page.numbers += counts
-    header = ["gamma", *(f"{title}: left sharp, ends in flat" for title in RULES.values())]
+    header = ["gamma", *(f"{title}: crossed, settled" for title in RULES.values())]
     page.show(header, [_row(gamma, counts) for gamma in GAMMAS])
+    page.say(
+        "Crossed: the last tenth of the steps lies on the flat basin's side. Settled: all of them lie in that basin."
+    )
     page.say(_finding(counts))
     page.say(
         "Sharpness as the paper measures it, L(t + d) - L(t - d), is twice the radius times the length of the "
-        "gradient; at the bottom of a sharp basin it is small. The dynamic rule therefore takes the largest steps where "
-        "the loss is steep, not where it is curved: the stability condition asks for the opposite."
+        "gradient; at the bottom of a sharp basin it is small. The dynamic rule therefore takes the largest steps "
+        "where the loss is steep, not where it is curved: the stability condition asks for the opposite."
     )
     paths = {rule: _descend(rule, _SHOWN, 0, seed) for rule in RULES}
     page.draw("", "Paths of the three rules on the landscape, and their losses.", _figure(paths))
@@ -57,15 +61,15 @@ def _counts(seed: int) -> list[dict[str, Any]]:
     found = []
     for rule in RULES:
         for gamma in GAMMAS:
-            ends = [_descend(rule, gamma, number, seed).basin for number in range(_STARTS)]
-            found.append({"rule": rule, "gamma": gamma, "left_sharp": sum(end != "sharp" for end in ends),
-                          "in_flat": ends.count("flat"), "descents": _STARTS})  # fmt: skip
+            ends = [_descend(rule, gamma, number, seed) for number in range(_STARTS)]
+            found.append({"rule": rule, "gamma": gamma, "crossed": sum(end.crossed for end in ends),
+                          "in_flat": sum(end.basin == "flat" for end in ends), "descents": _STARTS})  # fmt: skip
     return found
 
 
 def _row(gamma: float, counts: list[dict[str, Any]]) -> list[str]:
     here = {entry["rule"]: entry for entry in counts if entry["gamma"] == gamma}
-    cells = [f"{here[rule]['left_sharp']}, {here[rule]['in_flat']} of {_STARTS}" for rule in RULES]
+    cells = [f"{here[rule]['crossed']}, {here[rule]['in_flat']} of {_STARTS}" for rule in RULES]
     return [f"{gamma:g}", *cells]
 
 
@@ -75,7 +79,7 @@ def _finding(counts: list[dict[str, Any]]) -> str:
         for rule in RULES
     }
     parts = [f"{title}: {', '.join(works[rule]) or 'none'}" for rule, title in RULES.items()]
-    text = "Gammas at which more than nine of ten descents leave the sharp basin and end in the flat one: "
+    text = "Gammas at which more than nine of ten descents leave the sharp basin and settle in the flat one: "
     text += f"{'; '.join(parts)}."
     if works["fixed"]:
         text += " So here a fixed gamma can do both: between the two stability limits it needs no rule."
@@ -94,7 +98,7 @@ def _figure(paths: dict[str, Path]) -> bytes:
     left.set_ylim(-3, 3)
     name_axes(left, title="paths from the sharp basin", x="first weight", y="second weight")
     name_axes(right, title="loss", x="step", y="loss")
-    right.legend(fontsize=8, frameon=False)
+    legend_below(figure, right.get_lines())
     title_figure(figure, "A sharp and a flat basin", f"gamma {_SHOWN:g}, one descent of each rule")
     return png(figure)
 

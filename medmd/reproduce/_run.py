@@ -11,7 +11,9 @@ from medmd.reproduce._plan import plan_for
 from medmd.utils import read_json
 
 
-def run_missing(item: Item, work: Path, dataset: Mapping[str, Any], *, seeds: int, jobs: int) -> list[str]:
+def run_missing(
+    item: Item, work: Path, dataset: Mapping[str, Any], *, seeds: int, jobs: int, data: Path | None = None
+) -> list[str]:
     """Run every line of an item that has not been run; finished runs stay.
 
     Args:
@@ -19,7 +21,8 @@ def run_missing(item: Item, work: Path, dataset: Mapping[str, Any], *, seeds: in
         work: folder of the benchmark, with a plan already or not.
         dataset: as a plan has it; not used when the folder's plan has one of its name.
         seeds: of each row, where there is no plan yet.
-        jobs: processes.
+        jobs: processes; 0 works in this one.
+        data: folder of the data set, where it is no phantom.
 
     Returns:
         Sentences about lines that cannot be run.
@@ -27,19 +30,16 @@ def run_missing(item: Item, work: Path, dataset: Mapping[str, Any], *, seeds: in
     Raises:
         MedmdError: the plan cannot be run.
     """
-    from medmd.benchmark import run_plan
-    from medmd.benchmark._plan_read import make_plan
+    from medmd.benchmark import make_plan, run_plan
     from medmd.commands.bundle_path import bundle_folder
 
     known = [f"{path.parent.name}/{path.stem}" for path in bundle_folder().glob("*/*.json")]
     file = work / "plan.json"
     base = _as_written(read_json(file)) if file.is_file() else None
     plan, left_out = plan_for(item, [dataset], seeds=seeds, base=base, known=known)
-    if dataset.get("dataset_dir"):
-        for each in plan["datasets"]:
-            if each["name"] == dataset["name"]:
-                each["dataset_dir"] = dataset["dataset_dir"]
-    run_plan(make_plan(plan, folder=work.absolute(), where=f"reproduce {item.name}"), work, jobs=jobs)
+    work.mkdir(parents=True, exist_ok=True)
+    checked = make_plan(plan, folder=work.absolute(), where=f"reproduce {item.name}")
+    run_plan(checked, work, jobs=jobs, data={} if data is None else {str(dataset["name"]): data}, tracking=False)
     return [f"{name} cannot be run: the bundle has no overlay for it." for name in left_out]
 
 

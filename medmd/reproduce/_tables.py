@@ -154,7 +154,7 @@ def _printed_cells(as_printed: dict[str, Any] | None, sets: Sequence[str]) -> li
     if as_printed is None:
         return ["–"] * (2 * len(sets))
     values = [as_printed[name] for name in sets]
-    numbers = [f"{value['r2']:.3f}, {value['mse']:g}, {value['mae']:.2f}" for value in values]
+    numbers = [f"{value['r2']:.3f}, {value['mse']:#.3g}, {value['mae']:.2f}" for value in values]
     return [*numbers, *(plain_variance(value) for value in values)]
 
 

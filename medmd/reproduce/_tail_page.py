@@ -22,7 +22,8 @@ from medmd.utils import derive_seed
 if TYPE_CHECKING:
     from medmd.benchmark import Runs
 
-_MOST_DRAWN = 6
+# Those of the argument; more would hide one another.
+_DRAWN = ("unimodal_", "joint_loss", "uniform_sum", "mmpareto", "late_average", "remd")
 
 
 def tail_page(item: Item, runs: Runs, dataset: str, options: Options, *, datalist: Path | None = None) -> Page:
@@ -83,7 +84,7 @@ def _fill(page: Page, rows: Rows, regions: Regions, source: str, options: Option
         for name in GROUPS
         for row in rows.names
     ]
-    drawn = [row for row in rows.names if row != "constant"][:_MOST_DRAWN]
+    drawn = [row for row in rows.names if row.startswith(_DRAWN)]
     empty: dict[str, float | None] = {"estimate": None, "low": None, "high": None}
     lines = {rows.titles[row]: [entries[name].get(row) or empty for name in GROUPS] for row in drawn}
     caption = "Mean absolute error where labels are many, medium and few."

@@ -71,7 +71,7 @@ def test_table1_shows_ours_beside_the_printed(runs, tmp_path):
     assert lines.loc["unimodal_oct", "printed_in-house_mae"] == 5.15
     assert lines.loc["remd_fundus", "printed_STAGE2_r2"] == 0.601
     text = (tmp_path / "table1.md").read_text()
-    assert "0.626, 2.5, 1.16" in text
+    assert "0.626, 2.50, 1.16" in text
     assert "4.5 to 10.5 (STAGE2)" in text
     assert "25.6 to 34.6 (in-house)" in text
     assert "EyeMoSt+" in text.split("Without a finished run on grape:")[1]
@@ -110,7 +110,7 @@ def test_a_data_set_has_to_be_chosen(tmp_path):
 def test_without_any_run_the_printed_numbers_stand_alone(tmp_path):
     write_work(tmp_path, {"zebra": {"fusion": noisy(1.0)}})
     page = reproduce("table1", Sources(runs=load_runs(tmp_path)), options=FAST)
-    assert "0.626, 2.5, 1.16" in page.text()
+    assert "0.626, 2.50, 1.16" in page.text()
     assert len(page.missing) == len(ITEMS["table1"].lines)
 
 
