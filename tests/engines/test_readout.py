@@ -104,6 +104,13 @@ def test_stage_two_trains_tasks(tiny, balancer):
     assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+def test_ogm_ge_compares_modalities_and_refuses_tasks(tiny):
+    network = MultitaskNetwork(encoders(), tasks={"kind": 3, "md": None})
+    trainer = tiny.fusion(network, of_tasks(tiny.cases()), loss_function=MultitaskLoss(), balancer=OGMGE())
+    with pytest.raises(ValueError, match="expected a fused loss"):
+        trainer.run()
+
+
 def test_the_first_task_stands_against_the_sum_of_the_others(tiny, collate):
     """MGDA's log of the cosine is that of these two gradients on the encoders."""
     cases = of_tasks(tiny.cases(4))
