@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument("source", nargs="*", metavar="[NAME=]RUN_DIR|predictions.csv", help="what to compare")
+    parser.add_argument("source", nargs="*", metavar="RUN_DIR|predictions.csv", help="what to compare")
     parser.add_argument("--work", metavar="DIR", help="folder of a benchmark, in the place of sources")
     parser.add_argument(
         "--dataset", action="append", metavar="NAME", help="data set of the benchmark; again for more (default: all)"
@@ -52,9 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the tables, and write them when asked to."""
-    from medmd.comparison import compare_rows, comparison_table, explain, rank_blocks, write_comparison
-    from medmd.comparison._format import pair_table
-    from medmd.report._format import text_table
+    from medmd.comparison import compare_rows, comparison_table, explain, pair_table, rank_blocks, write_comparison
+    from medmd.report.blocks import text_table
 
     tables = _rows(args)
     comparisons = [

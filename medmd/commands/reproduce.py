@@ -50,8 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the page; train what is missing first when asked to."""
-    from medmd.reproduce import Options, reproduce, write_page
-    from medmd.reproduce._reproduce import item_of
+    from medmd.reproduce import Options, item_of, reproduce, write_page
 
     item = item_of(args.what)
     if args.run:
@@ -121,8 +120,7 @@ def _train(item: Item, args: argparse.Namespace) -> None:
 
 
 def _train_bundle(item: Item, args: argparse.Namespace) -> None:
-    from medmd.reproduce._bundle import bundle_run
-    from medmd.reproduce._curves import trainings
+    from medmd.reproduce import bundle_run, trainings
     from medmd.utils import progress
 
     wanted = trainings() if item.kind == "curves" else {"sgm-all": trainings()["sgm-all"]}
@@ -146,7 +144,7 @@ def _train_bundle(item: Item, args: argparse.Namespace) -> None:
 
 
 def _train_benchmark(item: Item, args: argparse.Namespace) -> None:
-    from medmd.reproduce._run import run_missing
+    from medmd.reproduce import run_missing
 
     name = args.dataset or (Path(args.overlay[0]).name if args.overlay else "phantom")
     dataset: dict[str, Any] = {"name": name, "epochs": args.epochs, "overlays": list(args.overlay or ())}

@@ -3,11 +3,11 @@
 Matplotlib is imported only when a figure is drawn.
 """
 
-from medmd.comparison._compare import Comparison, compare_rows
+from medmd.comparison._compare import Comparison, compare_rows, implied_variance
 from medmd.comparison._critical import rank_blocks
-from medmd.comparison._format import comparison_table, explain
 from medmd.comparison._sources import Rows, rows_of_runs, rows_of_tables
 from medmd.comparison._write import write_comparison
+from medmd.comparison.formatting import comparison_table, explain, pair_table
 
 __all__ = [
     "Comparison",
@@ -15,6 +15,8 @@ __all__ = [
     "compare_rows",
     "comparison_table",
     "explain",
+    "implied_variance",
+    "pair_table",
     "rank_blocks",
     "rows_of_runs",
     "rows_of_tables",

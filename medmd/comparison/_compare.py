@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from medmd.comparison._sources import Rows
 from medmd.metrics import (
     COMPARED,
+    Correction,
     clustered_bootstrap,
     correct_p_values,
     paired_difference,
     permutation_test,
 )
-from medmd.metrics._corrections import Correction
 from medmd.utils import MedmdError, derive_seed
 
 Comparison: TypeAlias = dict[str, Any]

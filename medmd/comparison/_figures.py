@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison._compare import HIGHER_IS_BETTER, LEVEL, Comparison
-from medmd.comparison._format import NAMES, title_of
-from medmd.report._style import BLUE, GREY, RED, name_axes, new_figure, png, title_figure
+from medmd.comparison.formatting import NAMES, title_of
+from medmd.report.drawing import BLUE, GREY, RED, name_axes, new_figure, png, title_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from typing import Any
 
 from medmd.comparison._compare import Comparison
 from medmd.comparison._figures import critical_figure, difference_figure
-from medmd.comparison._format import comparison_table, explain, pair_table
-from medmd.report._format import markdown_table
+from medmd.comparison.formatting import comparison_table, explain, pair_table
+from medmd.report.blocks import markdown_table
 from medmd.utils import write_atomic, write_json
 
 _NAME = "comparison"

@@ -9,7 +9,7 @@ from medmd.metrics._bootstrap import clustered_bootstrap, resample_weights
 from medmd.metrics._bootstrap_classes import clustered_bootstrap_classes
 from medmd.metrics._challenge import smape, stage_challenge_score
 from medmd.metrics._classification import CLASS_STATISTICS, classification_metrics, confusion_matrix
-from medmd.metrics._corrections import CORRECTIONS, correct_p_values
+from medmd.metrics._corrections import CORRECTIONS, Correction, correct_p_values
 from medmd.metrics._inputs import UndefinedMetricWarning
 from medmd.metrics._intervals import Interval
 from medmd.metrics._paired import Difference, paired_difference
@@ -23,6 +23,7 @@ __all__ = [
     "COMPARED",
     "CORRECTIONS",
     "STATISTICS",
+    "Correction",
     "Difference",
     "Interval",
     "PermutationTest",

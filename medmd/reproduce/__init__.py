@@ -3,13 +3,15 @@
 Matplotlib is imported only when a figure is drawn, torch only for figures that need trained weights.
 """
 
+from medmd.reproduce._bundle import bundle_run, trainings
 from medmd.reproduce._compared import Options
 from medmd.reproduce._items import ITEMS, Item
 from medmd.reproduce._lines import Line
 from medmd.reproduce._page import Page, write_page
 from medmd.reproduce._paper import paper
 from medmd.reproduce._plan import plan_for
-from medmd.reproduce._reproduce import Sources, reproduce
+from medmd.reproduce._reproduce import Sources, item_of, reproduce
+from medmd.reproduce._run import run_missing
 from medmd.reproduce._select import select
 
 __all__ = [
@@ -19,9 +21,13 @@ __all__ = [
     "Options",
     "Page",
     "Sources",
+    "bundle_run",
+    "item_of",
     "paper",
     "plan_for",
     "reproduce",
+    "run_missing",
     "select",
+    "trainings",
     "write_page",
 ]

@@ -11,6 +11,33 @@ from typing import Any
 from medmd.utils import MedmdError
 
 _SHOWN = 2000
+# Parts of the training cases, by the tail threshold of `target_statistics`: targets below it are the tail.
+_THRESHOLD = "@target_statistics['tail_threshold']"
+SUBSETS = {"all": "$[None, None]", "head": f"$[{_THRESHOLD}, None]", "tail": f"$[None, {_THRESHOLD}]"}
+# Trainings that the figure needs: name -> (overlays, settings).
+ALONE: tuple[tuple[str, ...], dict[str, Any]] = (
+    ("methods/uniform_sum", "methods/contrastive_weight_0"),
+    {"stages": ["pretrain"]},
+)
+JOINT: tuple[tuple[str, ...], dict[str, Any]] = (("methods/mmpareto", "methods/no_pretraining"), {})
+LANDSCAPES = {
+    "joint_loss": ("methods/joint_loss", "methods/no_pretraining"),
+    "uniform_sum": ("methods/uniform_sum", "methods/no_pretraining"),
+    "mmpareto": ("methods/mmpareto", "methods/no_pretraining"),
+    "sgm": ("methods/sgm", "methods/no_pretraining"),
+}
+
+
+def trainings() -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every training of the figure: name -> (overlays, settings)."""
+    found: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {}
+    for subset, bounds in SUBSETS.items():
+        for kind, (overlays, settings) in (("alone", ALONE), ("mmpareto", JOINT)):
+            more = {} if subset == "all" else {"train#data#target_range": bounds}
+            found[f"{kind}-{subset}"] = (overlays, {**settings, **more})
+    for method, overlays in LANDSCAPES.items():
+        found.setdefault(f"{method}-all", (overlays, {}))
+    return found
 
 
 def bundle_run(folder: Path, *, overlays: Sequence[str], overrides: Mapping[str, Any]) -> Path:
@@ -39,7 +66,9 @@ def bundle_run(folder: Path, *, overlays: Sequence[str], overrides: Mapping[str,
     folder.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, own arguments
     if done.returncode:
-        msg = f"{folder.name}: the training ended with code {done.returncode}. Its last words: {_last_words(done.stderr)}"
+        msg = (
+            f"{folder.name}: the training ended with code {done.returncode}. Its last words: {_last_words(done.stderr)}"
+        )
         raise MedmdError(msg)
     return folder
 

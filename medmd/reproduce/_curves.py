@@ -11,42 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medmd.report import read_history
-from medmd.report._style import BLUE, PALETTE, legend_below, name_axes, new_figure, png, title_figure
+from medmd.report.drawing import BLUE, PALETTE, legend_below, name_axes, new_figure, png, title_figure
+from medmd.reproduce._bundle import LANDSCAPES, SUBSETS, trainings
 from medmd.reproduce._figures import curves_figure
 from medmd.reproduce._items import Item
 from medmd.reproduce._landscape import Slice, filter_direction, loss_slice
 from medmd.reproduce._page import Page
 from medmd.reproduce._trained import model_and_loss
 
-# Parts of the training cases, by the tail threshold of `target_statistics`: targets below it are the tail.
-_THRESHOLD = "@target_statistics['tail_threshold']"
-SUBSETS = {"all": "$[None, None]", "head": f"$[{_THRESHOLD}, None]", "tail": f"$[None, {_THRESHOLD}]"}
-# Trainings that the figure needs: name -> (overlays, settings).
-ALONE: tuple[tuple[str, ...], dict[str, Any]] = (
-    ("methods/uniform_sum", "methods/contrastive_weight_0"),
-    {"stages": ["pretrain"]},
-)
-JOINT: tuple[tuple[str, ...], dict[str, Any]] = (("methods/mmpareto", "methods/no_pretraining"), {})
-LANDSCAPES = {
-    "joint_loss": ("methods/joint_loss", "methods/no_pretraining"),
-    "uniform_sum": ("methods/uniform_sum", "methods/no_pretraining"),
-    "mmpareto": ("methods/mmpareto", "methods/no_pretraining"),
-    "sgm": ("methods/sgm", "methods/no_pretraining"),
-}
 _LINE, _PLANE = 21, 11
 _REACH = 1.0
-
-
-def trainings() -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
-    """Every training of the figure: name -> (overlays, settings)."""
-    found: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {}
-    for subset, bounds in SUBSETS.items():
-        for kind, (overlays, settings) in (("alone", ALONE), ("mmpareto", JOINT)):
-            more = {} if subset == "all" else {"train#data#target_range": bounds}
-            found[f"{kind}-{subset}"] = (overlays, {**settings, **more})
-    for method, overlays in LANDSCAPES.items():
-        found.setdefault(f"{method}-all", (overlays, {}))
-    return found
 
 
 def curves_page(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medmd.report._style import (
+from medmd.report.drawing import (
     BLUE,
     GREY,
     MARKERS,

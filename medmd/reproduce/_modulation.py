@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from medmd.report import read_history
-from medmd.report._figures_modulation import modulation_figure
-from medmd.report._style import BLUE, ORANGE, name_axes, new_figure, png, title_figure
+from medmd.report.drawing import BLUE, ORANGE, modulation_figure, name_axes, new_figure, png, title_figure
 from medmd.reproduce._items import Item
 from medmd.reproduce._page import Page
 from medmd.utils import MedmdError

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medmd.report._document import Block, Heading, Image, Paragraph, Table, to_markdown
-from medmd.report._format import text_table
+from medmd.report.blocks import Block, Heading, Image, Paragraph, Table, text_table, to_markdown
 from medmd.utils import write_atomic
 
 __all__ = ["Heading", "Image", "Page", "Paragraph", "Table", "write_page"]

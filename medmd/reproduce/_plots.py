@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medmd.comparison._format import p_text, with_ends
+from medmd.comparison.formatting import p_text, with_ends
 from medmd.reproduce._compared import Measured, Options, measure_lines
 from medmd.reproduce._figures import bars_figure, sweep_figure
 from medmd.reproduce._items import Item

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medmd.report._style import BLUE, GREEN, ORANGE, legend_below, name_axes, new_figure, png, title_figure
+from medmd.report.drawing import BLUE, GREEN, ORANGE, legend_below, name_axes, new_figure, png, title_figure
 from medmd.reproduce._items import Item
 from medmd.reproduce._page import Page
 from medmd.reproduce._propositions import FLAT, SHARP, Path, descend, largest_curvature, loss

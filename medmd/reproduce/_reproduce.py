@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medmd.reproduce._bundle import trainings
 from medmd.reproduce._compared import Options
 from medmd.reproduce._cost_page import cost_page
 from medmd.reproduce._items import ITEMS, Item
@@ -114,7 +115,7 @@ def _settings(item: Item, sources: Sources, options: Options) -> Page:
 
 def _curves(item: Item, sources: Sources, options: Options) -> Page:
     # It loads trained networks, and torch with them.
-    from medmd.reproduce._curves import curves_page, trainings
+    from medmd.reproduce._curves import curves_page
 
     folders = {name: sources.trainings[name] for name in trainings() if name in sources.trainings}
     return curves_page(item, folders, datalist=sources.datalist, place=sources.dataset or "", seed=options.seed)

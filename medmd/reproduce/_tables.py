@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from medmd.comparison._compare import implied_variance
-from medmd.comparison._format import NAMES, explain, p_text, title_of, with_ends
+from medmd.comparison import implied_variance
+from medmd.comparison.formatting import NAMES, explain, p_text, title_of, with_ends
 from medmd.reproduce._compared import Measured, Options, measure_lines
 from medmd.reproduce._items import SETTINGS, Item
 from medmd.reproduce._lines import Line

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medmd.comparison import Rows
-from medmd.comparison._format import with_ends
+from medmd.comparison.formatting import with_ends
 from medmd.metrics import clustered_bootstrap
 from medmd.reproduce._compared import Options, measure_lines
 from medmd.reproduce._figures import groups_figure

@@ -9,8 +9,8 @@ from scipy.stats import norm
 
 from medmd.benchmark import load_runs
 from medmd.metrics import regression_metrics
-from medmd.reproduce import ITEMS, Options, Sources, reproduce, write_page
-from medmd.reproduce._curves import loss_curves, roughness, trainings
+from medmd.reproduce import ITEMS, Options, Sources, reproduce, trainings, write_page
+from medmd.reproduce._curves import loss_curves, roughness
 from medmd.reproduce._landscape import filter_direction, loss_slice
 from medmd.reproduce._modulation import step_table
 from medmd.reproduce._propositions import FLAT, SHARP, descend, gradient, largest_curvature, loss
