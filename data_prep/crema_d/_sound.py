@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def read_sound(path: Path) -> npt.NDArray[np.float32]:
             # A chunk that scipy does not know; the samples are read all the same.
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
             rate, samples = wavfile.read(path)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, struct.error, ArithmeticError, NameError) as error:
         msg = f"the sound cannot be read: {type(error).__name__}"
         raise MedmdError(msg) from error
     if rate != RATE:

@@ -149,24 +149,31 @@ def _signature(manifest: dict[str, Any]) -> Any:
     from mlflow.types.schema import Array
 
     inputs, target = manifest["inputs"], manifest["target"]["name"]
+    if manifest["target"].get("kind") == "multi":
+        msg = f"{target}: a model of several tasks cannot be registered; predict with its folder (`medmd predict`)."
+        raise MedmdError(msg)
+    classes = len(manifest["target"].get("classes", ()))
     columns = [
         # Any modality may be missing as long as another is there.
         ColSpec(_COLUMN_TYPES.get(kind) or Array(DataType.double), name, required=len(inputs) == 1)
         for name, kind in inputs.items()
     ]
     columns += [ColSpec("string", "laterality", required=False), ColSpec("string", "case_id", required=False)]
-    names = [target, *(f"{target}_{name}" for name in inputs)]
+    heads = [target, *(f"{target}_{name}" for name in inputs)]
+    names = [column for head in heads for column in (head, *(f"{head}_p{place}" for place in range(classes)))]
     outputs = [ColSpec("string", "case_id"), *(ColSpec("double", name) for name in names)]
     return ModelSignature(inputs=Schema(columns), outputs=Schema(outputs))
 
 
 def _describe(tracker: MLflowRun, folder: Path, manifest: dict[str, Any], name: str, version: str) -> None:
     target = manifest["target"]
-    lines = [f"{target['name']} ({target['unit']}) from {', '.join(manifest['inputs'])}; method {manifest['method']}."]
+    unit = f" ({target['unit']})" if target["unit"] else ""
+    lines = [f"{target['name']}{unit} from {', '.join(manifest['inputs'])}; method {manifest['method']}."]
     measured = folder / "report" / "metrics.json"
     if measured.is_file():
         fusion = read_json(measured).get("overall", {}).get("fusion", {})
-        known = {key: fusion.get(key, {}).get("estimate") for key in ("mae", "rmse", "r2")}
+        shown_first = ("mae", "rmse", "r2", "accuracy", "balanced_accuracy", "log_loss")
+        known = {key: fusion.get(key, {}).get("estimate") for key in shown_first}
         shown = [f"{key} {value:.3f}" for key, value in known.items() if value is not None]
         lines += ["Test split: " + ", ".join(shown) + "."] if shown else []
     lines.append("Not a medical device.")
