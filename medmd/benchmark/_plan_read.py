@@ -16,6 +16,8 @@ from medmd.benchmark._plan import LABELS, PEERS, DatasetPlan, Limits, MethodPlan
 from medmd.utils import MedmdError
 
 _PLAN: dict[str, fields.Check] = {
+    # `plan.json` of a folder is a plan, too.
+    "format": fields.whole(1, 1),
     "name": fields.name,
     "seeds": fields.seeds,
     "datasets": list,
@@ -34,6 +36,7 @@ _DATASET: dict[str, fields.Check] = {
     "complete": fields.flag,
     "overrides": fields.settings,
     "title": fields.text,
+    "datalist_sha256": fields.optional(fields.text),
 }
 _METHOD: dict[str, fields.Check] = {
     "name": fields.row,
@@ -130,6 +133,7 @@ def _records(
         before = len(problems)
         values = _checked(content, checks, f"{what} {label}", _REQUIRED[what], problems)
         if len(problems) == before:
+            values.pop("datalist_sha256", None)
             record = kind(**values)
             found.append(_with_files(record, what, base, problems))
     return found

@@ -52,7 +52,7 @@ def train(job: Job, splits: Sequence[str] = BOTH) -> Ended:
     _put_data(parser, fold, job, key, splits)
     _reuse_values(parser, fold)
     clocks = time.perf_counter(), time.process_time()
-    _initialize(parser)
+    _initialize(parser, fold)
     trainers = {stage: parser.get_parsed_content(f"{stage}#trainer") for stage in stages}
     for stage in stages:
         trainers[stage].run()
@@ -135,11 +135,25 @@ def _only_reads(node: dict[str, Any]) -> bool:
     return plain and str(node.get("_target_", "")).startswith("medmd.data.")
 
 
-def _initialize(parser: ConfigParser) -> None:
+def _initialize(parser: ConfigParser, fold: Fold) -> None:
     """Seed, build the network and give it what it is to know of the data, as the bundle does."""
     for position, step in enumerate(parser.config["initialize"]):
-        if any(word in str(step) for word in _TAKEN) and "preflight" not in str(step):
+        if "standardize_vectors" in str(step):
+            _standardize(parser, fold, f"initialize#{position}")
+        elif any(word in str(step) for word in _TAKEN) and "preflight" not in str(step):
             parser.get_parsed_content(f"initialize#{position}")
+
+
+def _standardize(parser: ConfigParser, fold: Fold, step: str) -> None:
+    """Give encoders of vectors their scale, read from the datalist for the first run of a fold only."""
+    encoders = dict(getattr(parser.get_parsed_content("network_on_device"), "encoders", {}).items())
+    wanted = {name: encoder for name, encoder in encoders.items() if getattr(encoder, "standardize", False)}
+    known = fold.values.setdefault("standardize_vectors", {})
+    if not wanted.keys() <= known.keys():
+        parser.get_parsed_content(step)
+        known.update({name: (encoder.mean.tolist(), encoder.std.tolist()) for name, encoder in wanted.items()})
+    for name, encoder in wanted.items():
+        encoder.set_statistics(*known[name])
 
 
 def _table(parser: ConfigParser, fold: Fold, splits: Sequence[str], stages: Sequence[str]) -> pd.DataFrame:

@@ -183,6 +183,16 @@ def test_a_folder_takes_more_of_its_plan_but_no_other_one(folder, finished):
     assert [each["name"] for each in load_runs(work).plan["methods"]][-1] == "more"
 
 
+def test_the_plan_in_the_folder_is_a_plan(folder, finished):
+    content = read_json(folder / "work" / "plan.json")
+    plan = make_plan(content)
+
+    assert content["datasets"][0]["datalist_sha256"]
+    assert str(folder / "data") not in (folder / "work" / "plan.json").read_text()
+    assert [method.name for method in plan.methods] == [row.name for row in load_runs(folder / "work").rows]
+    run_plan(plan, folder / "work", jobs=0, tracking=False, data={"numbers": folder / "data"}, only=["uniform_sum"])
+
+
 def test_another_datalist_in_the_same_folder_is_refused(tmp_path):
     plan = small_plan(tmp_path, methods=PEERS[:1])
     run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
