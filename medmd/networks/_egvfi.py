@@ -24,8 +24,8 @@ class Egvfi3dEncoder(nn.Module):
     Deviations: padding is the same on both sides, where the framework of the original pads an even length of stride 2
     at its end alone; the mean is taken over the flat volume.
 
-    Nearly all the work is at half the resolution of the input, with a kernel of 5: for 16 x 32 x 32 voxels about 40
-    times that of `ResNetEncoder` at the widths of the tiny preset.
+    Nearly all the work is at half the resolution of the input, with kernels of 5: 10.6 GFLOP for 32 x 64 x 64 voxels,
+    where the ResNet-18 of the default preset takes 0.38.
 
     Args:
         in_channels: channels of the input.
