@@ -56,3 +56,14 @@ def test_cases_without_a_target_are_left_out(make_datalist):
 def test_inputs_that_no_case_has_are_refused(make_datalist):
     with pytest.raises(MedmdError, match=r"testing: no case has any of the inputs \['rnfl'\]"):
         labelled_cases(make_datalist(), "testing", ["rnfl"])
+
+
+def test_cases_of_a_range_of_targets(make_datalist):
+    path = make_datalist()
+    every = [item["target"] for item in labelled_cases(path, "training", ["oct", "fundus"])]
+    middle = sorted(every)[len(every) // 2]
+    below = labelled_cases(path, "training", ["oct", "fundus"], target_range=(None, middle))
+    above = labelled_cases(path, "training", ["oct", "fundus"], target_range=(middle, None))
+    assert 0 < len(below) < len(every)
+    assert all(item["target"] < middle for item in below)
+    assert sorted(item["target"] for item in [*below, *above]) == sorted(every)
