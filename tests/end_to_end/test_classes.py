@@ -109,7 +109,7 @@ def test_the_report_is_about_classes_only(of_classes):
     page = (of_classes / "report" / "report.md").read_text()
     assert "Confusion matrix" in page
     assert "quadratic kappa" in page
-    for word in ("RMSE", "Bland", "severity", "STAGE", "within 2", "Limits of agreement", " dB"):
+    for word in ("RMSE", "bland_altman", "severity", "STAGE", "within 2", "Limits of agreement", " dB"):
         assert word not in page, word
     pictures = {path.name for path in (of_classes / "report" / "figures").glob("*.png")}
     assert {"confusion.png", "predictors.png", "training_curves.png", "conflict.png"} <= pictures

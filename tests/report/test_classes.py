@@ -119,8 +119,8 @@ def test_each_task_has_a_report_of_its_kind(tmp_path):
     assert found["tasks"]["md"]["overall"]["fusion"]["mae"]["estimate"] == pytest.approx(error.abs().mean())
     single = evaluate_classes(table(), classes=GRADES, replicates=50)
     assert found["tasks"]["grade"]["overall"]["fusion"] == single["overall"]["fusion"]
-    assert "Bland" in (tmp_path / "out" / "md" / "report.md").read_text()
-    assert "Bland" not in (tmp_path / "out" / "grade" / "report.md").read_text()
+    assert "bland_altman" in (tmp_path / "out" / "md" / "report.md").read_text()
+    assert "bland_altman" not in (tmp_path / "out" / "grade" / "report.md").read_text()
     page = (tmp_path / "out" / "report.md").read_text()
     assert "| grade | accuracy |" in page
     assert "| md | R2 |" in page
