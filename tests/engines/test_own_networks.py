@@ -12,15 +12,15 @@ from medmd.losses import EvidentialLoss, MeanSquaredErrorLoss
 from medmd.networks import CrossConvRegressor, EvidentialRegressor, ResNetEncoder, SliceChannelEncoder, VectorEncoder
 
 BALANCERS = [JointLoss, UniformSum, OGMGE, MMPareto, SGM, SAM, PCGrad, MGDA, CAGrad, NashMTL]
-SMALL = {"depth": 10, "planes": [4, 4, 4, 4], "stem_size": 3}
+SMALL = {"depth": 10, "planes": [16, 16, 32, 64], "stem_size": 3, "stem_stride": 1}
 
 
 def mid_fusion(norm="batch"):
     torch.manual_seed(0)
     return CrossConvRegressor(
         {
-            "oct": SliceChannelEncoder(slices=2, **{**SMALL, "planes": [16] * 4, "norm": norm}),
-            "fundus": ResNetEncoder(spatial_dims=2, in_channels=3, **{**SMALL, "planes": [16] * 4, "norm": norm}),
+            "oct": SliceChannelEncoder(slices=2, norm=norm, **SMALL),
+            "fundus": ResNetEncoder(spatial_dims=2, in_channels=3, norm=norm, **SMALL),
         }
     )
 
