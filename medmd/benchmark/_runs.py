@@ -42,8 +42,14 @@ class Row:
         if "*" not in self.column:
             return {self.name: self.column} if self.column in found else {}
         fits = re.compile(re.escape(self.column).replace(r"\*", "(.+)"))
-        matches = {column: match for column in found if (match := fits.fullmatch(column))}
+        matches = {c: match for c in found if not is_share(c, found) and (match := fits.fullmatch(c))}
         return {self.name.replace("*", match.group(1)): column for column, match in matches.items()}
+
+
+def is_share(column: str, columns: list[str]) -> bool:
+    """Whether a column holds the probability of a class, such as `fusion_p0`, and is no prediction of its own."""
+    before, _, number = column.rpartition("_p")
+    return number.isdigit() and before in columns
 
 
 def rows_of(plan: Mapping[str, Any]) -> list[Row]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from medmd.benchmark._job import Job, TuningJob
-from medmd.benchmark._runs import Row
+from medmd.benchmark._runs import Row, is_share
 from medmd.utils import MedmdError, WriteError, read_json, write_json
 
 if TYPE_CHECKING:
@@ -67,24 +67,17 @@ def objective(table: pd.DataFrame, column: str) -> float:
         MedmdError: the table has no such column.
     """
     table = table[table["split"] == "validation"]
-    fitting = Row(name=column, method="", column=column).columns(list(table.columns)).values()
-    names = [name for name in fitting if not _is_share(name, list(table.columns))]
+    names = list(Row(name=column, method="", column=column).columns(list(table.columns)).values())
     if not names:
         msg = f"column: the table of predictions has no {column!r}, it has {', '.join(table.columns[5:])}."
         raise MedmdError(msg)
     return float(np.mean([_loss(table, name) for name in names]))
 
 
-def _is_share(name: str, columns: list[str]) -> bool:
-    """Whether a column holds the probability of a class."""
-    before, _, number = name.rpartition("_p")
-    return number.isdigit() and before in columns
-
-
 def _loss(table: pd.DataFrame, name: str) -> float:
     known = table[table["target"].notna() & table[name].notna()]
     columns = list(table.columns)
-    shares = [column for column in columns if column.startswith(f"{name}_p") and _is_share(column, columns)]
+    shares = [column for column in columns if column.startswith(f"{name}_p") and is_share(column, columns)]
     if not shares:
         return float(((known[name] - known["target"]) ** 2).mean())
     found = known[[f"{name}_p{position}" for position in range(len(shares))]].to_numpy()

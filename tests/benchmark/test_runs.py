@@ -156,4 +156,5 @@ def test_a_row_with_a_star_is_one_row_a_column():
         "only_oct": "pretrain_oct",
         "only_fundus": "pretrain_fundus",
     }
+    assert row.columns(["pretrain_oct", "pretrain_oct_p0", "pretrain_oct_p1"]) == {"only_oct": "pretrain_oct"}
     assert Row(name="late", method="m", column="late_average").columns(["fusion"]) == {}

@@ -185,4 +185,3 @@ def test_the_objective_of_classes_is_the_log_loss():
     table = table.assign(**{f"fusion_p{i}": shares[:, i] for i in range(3)})
 
     np.testing.assert_allclose(objective(table, "fusion"), log_loss([0, 2, 2], shares, labels=[0, 1, 2]))
-    np.testing.assert_allclose(objective(table, "fusion*"), log_loss([0, 2, 2], shares, labels=[0, 1, 2]))
