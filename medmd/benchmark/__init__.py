@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from medmd.benchmark._estimate import describe_work
 from medmd.benchmark._plan import DatasetPlan, Limits, MethodPlan, Plan, TuningPlan
 from medmd.benchmark._plan_read import make_plan, read_plan
-from medmd.benchmark._runs import Row, Runs, load_runs
+from medmd.benchmark._rows import Row
+from medmd.benchmark._runs import Runs, load_runs
 from medmd.benchmark._work import RunKey, Work, write_run
 
 if TYPE_CHECKING:

@@ -55,6 +55,10 @@ class MethodPlan:
         peer: a method without a network, one of `PEERS`, in the place of overlays.
         of: whose runs this row reads; nothing is run for it.
         column: of the table of predictions.
+        blend: of a row that reads another's runs: columns whose mean it is, in the place of `column`.
+        weights: of that mean, `equal` or from the `validation` cases of each run.
+        shrinkage: draws weights from validation to equal ones.
+        ensemble: of a row that reads another's runs: the mean over all seeds.
         label: `core` methods are tuned; the others keep their `default` or `published` settings; `peer` and
             `reference` are for comparison.
         seeds: in the place of the plan's.
@@ -70,6 +74,10 @@ class MethodPlan:
     peer: str | None = None
     of: str | None = None
     column: str = "fusion"
+    blend: tuple[str, ...] = ()
+    weights: str = "equal"
+    shrinkage: float = 0.0
+    ensemble: bool = False
     label: str = "default"
     seeds: tuple[int, ...] | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -33,6 +33,11 @@ def column(value: Any) -> str:
     return _matching(value, _COLUMN, expected)
 
 
+def columns(value: Any) -> tuple[str, ...]:
+    """A list of such columns."""
+    return tuple(column(each) for each in texts(value))
+
+
 def text(value: Any) -> str:
     """Any text."""
     if not isinstance(value, str):

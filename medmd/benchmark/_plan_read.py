@@ -13,6 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from medmd.benchmark import _plan_fields as fields
 from medmd.benchmark._overlays import OVERLAY_FOLDERS, find_overlay
 from medmd.benchmark._plan import LABELS, PEERS, DatasetPlan, Limits, MethodPlan, Plan, TuningPlan
+from medmd.benchmark._rows import WEIGHTS
 from medmd.utils import MedmdError
 
 _PLAN: dict[str, fields.Check] = {
@@ -44,6 +45,10 @@ _METHOD: dict[str, fields.Check] = {
     "peer": fields.optional(fields.one_of(*PEERS)),
     "of": fields.optional(fields.name),
     "column": fields.column,
+    "blend": fields.columns,
+    "weights": fields.one_of(*WEIGHTS),
+    "shrinkage": fields.number(0.0, 1e9),
+    "ensemble": fields.flag,
     "label": fields.one_of(*LABELS),
     "seeds": fields.optional(fields.seeds),
     "overrides": fields.settings,
@@ -197,17 +202,27 @@ def _faults(method: MethodPlan, methods: Sequence[MethodPlan]) -> Iterator[str]:
     if ("*" in method.name) != ("*" in method.column):
         yield f"{where}: column {method.column!r}: a * stands in both name and column, or in neither."
     if method.of is not None:
-        runs = {each.name for each in methods if each.of is None}
-        if method.of not in runs:
-            yield f"{where}: of: no method {method.of!r} is run. {_nearest(method.of, runs)}"
-        if method.peer or method.overlays or method.overrides or method.space or method.seeds is not None:
-            yield f"{where}: a row `of` another method takes name, column, label, datasets and title only."
+        yield from _faults_of_reading(where, method, methods)
+    elif method.blend or method.ensemble or method.weights != "equal" or method.shrinkage:
+        yield f"{where}: blend and ensemble are for a row `of` another method, or of itself under another name."
     elif "*" in method.name:
         yield f"{where}: a name with a * is for a row `of` another method."
     elif method.peer is None and not method.overlays:
         yield f"{where}: expected overlays, peer or of."
     elif method.peer is not None and method.overlays:
         yield f"{where}: expected overlays or peer, got both."
+
+
+def _faults_of_reading(where: str, method: MethodPlan, methods: Sequence[MethodPlan]) -> Iterator[str]:
+    runs = {each.name for each in methods if each.of is None}
+    if method.of not in runs:
+        yield f"{where}: of: no method {method.of!r} is run. {_nearest(str(method.of), runs)}"
+    if method.peer or method.overlays or method.overrides or method.space or method.seeds is not None:
+        yield f"{where}: a row `of` another method is not run: no peer, overlays, overrides, space or seeds."
+    if method.blend and ("*" in method.name or method.column != "fusion"):
+        yield f"{where}: blend: is one row; expected a name without * and no column."
+    if not method.blend and (method.weights != "equal" or method.shrinkage):
+        yield f"{where}: weights and shrinkage are those of a blend."
 
 
 def _unknown_datasets(where: str, asked: Sequence[str] | None, known: Sequence[str]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,61 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from medmd.benchmark._rows import Row, ensemble, rows_of
 from medmd.benchmark._work import PREDICTIONS, Work, read_result
 from medmd.report import read_predictions
 from medmd.utils import MedmdError, read_json
 
 LONG_COLUMNS = ["dataset", "row", "seed", "fold", "case_id", "patient_id", "target", "prediction"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the tables: a column of a method's predictions.
-
-    Attributes:
-        name: of the row; with a `*`, one row a column that fits, `*` standing for the same text in both.
-        method: whose runs.
-        column: of their table of predictions, such as `fusion`, `pretrain_oct`, `late_average` or `pretrain_*`.
-        label: `core`, `default`, `published`, `peer` or `reference`.
-        title: for readers.
-        datasets: on which data sets there is such a row, or None for all.
-    """
-
-    name: str
-    method: str
-    column: str = "fusion"
-    label: str = "default"
-    title: str = ""
-    datasets: tuple[str, ...] | None = None
-
-    def columns(self, found: list[str]) -> dict[str, str]:
-        """Name of a row -> column, for the columns of a table."""
-        if "*" not in self.column:
-            return {self.name: self.column} if self.column in found else {}
-        fits = re.compile(re.escape(self.column).replace(r"\*", "(.+)"))
-        matches = {c: match for c in found if not is_share(c, found) and (match := fits.fullmatch(c))}
-        return {self.name.replace("*", match.group(1)): column for column, match in matches.items()}
-
-
-def is_share(column: str, columns: list[str]) -> bool:
-    """Whether a column holds the probability of a class, such as `fusion_p0`, and is no prediction of its own."""
-    before, _, number = column.rpartition("_p")
-    return number.isdigit() and before in columns
-
-
-def rows_of(plan: Mapping[str, Any]) -> list[Row]:
-    """The rows of a resolved plan, in its order: a method that is run is one too."""
-    return [
-        Row(
-            name=method["name"],
-            method=method.get("of") or method["name"],
-            column=method.get("column") or "fusion",
-            label=method.get("label") or "default",
-            title=method.get("title") or "",
-            datasets=None if method.get("datasets") is None else tuple(method["datasets"]),
-        )
-        for method in plan["methods"]
-    ]
 
 
 @dataclass
@@ -140,14 +90,17 @@ class Runs:
         by_name: dict[str, list[pd.DataFrame]] = {}
         for folder, seed, fold in zip(runs["folder"], runs["seed"], runs["fold"], strict=True):
             table = self.table(folder)
-            table = table[table["split"] == split]
-            for name, column in row.columns(list(table.columns)).items():
-                part = table[["case_id", "patient_id", "target"]].assign(
-                    dataset=dataset, row=name, seed=seed, fold=fold, prediction=table[column]
+            for name, prediction in row.predictions(table).items():
+                here = table["split"] == split
+                part = table.loc[here, ["case_id", "patient_id", "target"]].assign(
+                    dataset=dataset, row=name, seed=seed, fold=fold, prediction=prediction[here]
                 )
                 by_name.setdefault(name, []).append(part[LONG_COLUMNS])
         if len(runs) and not by_name:
-            self._tell(f"{dataset}: no run of {row.method} has a column {row.column}; the row {row.name} is missing.")
+            wanted = ", ".join(row.wanted)
+            self._tell(f"{dataset}: no run of {row.method} has a column {wanted}; the row {row.name} is missing.")
+        if row.ensemble:
+            return [ensemble(pd.concat(parts, ignore_index=True)) for parts in by_name.values()]
         return [part for parts in by_name.values() for part in parts]
 
     def _tell(self, problem: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from medmd.benchmark._job import Job, TuningJob
-from medmd.benchmark._runs import Row, is_share
+from medmd.benchmark._rows import Row, is_share
 from medmd.utils import MedmdError, WriteError, read_json, write_json
 
 if TYPE_CHECKING:
