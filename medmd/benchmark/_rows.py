@@ -28,7 +28,7 @@ class Row:
         blend: columns whose mean is the prediction, in the place of `column`; a `*` takes all that fit.
         weights: of that mean: `equal`, or least squared error on the `validation` cases of the same run.
         shrinkage: how far weights from validation are drawn to equal ones.
-        ensemble: predict the mean over all seeds of a fold; the row has a single seed then.
+        ensemble: predict the mean over all seeds of a fold, which then stands under every seed.
     """
 
     name: str
@@ -73,16 +73,15 @@ class Row:
 
 
 def ensemble(long: pd.DataFrame) -> pd.DataFrame:
-    """The mean prediction of each case over the seeds, as one seed.
+    """The mean prediction of each case over the seeds, in the place of each seed's own.
 
-    A case that some seeds do not predict is the mean of those that do; a fold that some seeds lack likewise.
+    It stands under every seed, so that it can be compared with rows that differ between seeds. A case that some seeds
+    do not predict is the mean of those that do.
 
     Args:
         long: predictions of one row in long form.
     """
-    keys = [name for name in long.columns if name not in ("seed", "prediction")]
-    mean = long.groupby(keys, sort=False, dropna=False)["prediction"].mean().reset_index()
-    return mean.assign(seed=int(long["seed"].min()))[list(long.columns)]
+    return long.assign(prediction=long.groupby(["fold", "case_id"], sort=False)["prediction"].transform("mean"))
 
 
 def is_share(column: str, columns: list[str]) -> bool:

@@ -60,14 +60,14 @@ def test_weights_come_from_the_validation_cases_of_each_run(tmp_path):
     np.testing.assert_allclose(wide["pulled"], wide["equal"], rtol=1e-6)
 
 
-def test_an_ensemble_is_the_mean_over_seeds_and_has_one(tmp_path):
+def test_an_ensemble_is_the_mean_over_seeds_under_each(tmp_path):
     runs = _runs(tmp_path, {"name": "all", "of": "m", "ensemble": True}, seeds=(3, 4, 5), folds=4)
     long = runs.predictions("first")
-    ours = long[long["row"] == "all"]
-    assert set(ours["seed"]) == {3}
     expected = long[long["row"] == "m"].groupby("case_id")["prediction"].mean()
-    np.testing.assert_allclose(ours.set_index("case_id")["prediction"].sort_index(), expected.sort_index())
-    assert len(ours) == len(expected)
+    for seed in (3, 4, 5):
+        ours = long[(long["row"] == "all") & (long["seed"] == seed)].set_index("case_id")["prediction"]
+        assert len(ours) == len(expected) == 400
+        np.testing.assert_allclose(ours.sort_index(), expected.sort_index())
 
 
 def test_a_blend_of_what_is_not_there_is_told(tmp_path):
