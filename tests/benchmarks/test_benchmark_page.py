@@ -1,0 +1,86 @@
+"""The page of a benchmark, from predictions whose truth is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from benchmark_work import noisy, write_work
+
+from benchmarks import _benchmark_claims as claims
+from benchmarks import benchmark_page as page
+from medmd.benchmark import load_runs
+
+SINGLE = {"pretrain_oct": noisy(1.5), "pretrain_fundus": noisy(5.0), "late_average": noisy(3.0)}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    write_work(
+        tmp_path / "work",
+        {
+            "late_average": SINGLE,
+            "joint_loss": {"fusion": noisy(3.0)},
+            "uniform_sum": {"fusion": noisy(2.0)},
+            "mmpareto": {"fusion": noisy(2.0)},
+            "sgm": {"fusion": noisy(2.0)},
+            "remd": {"fusion": noisy(1.0)},
+            "broken": None,
+        },
+        derived=[{"name": "unimodal_*", "of": "late_average", "column": "pretrain_*"}],
+        datasets=("first", "second"),
+        seeds=(0, 1, 2),
+        patients=120,
+        summary={"sgm": {"conflict": 0.021, "cosine": 0.8, "gamma": 1.5}},
+    )
+    return load_runs(tmp_path / "work")
+
+
+def test_claims_are_judged_as_the_predictions_were_made(runs):
+    found = {each.claim.text: each for each in claims.findings(runs, "first")}
+    assert found["One fused loss falls below the best single modality"].verdict == "upheld"
+    assert found["One fused loss falls below the best single modality"].better == "unimodal_oct"
+    assert found["Re-M3Dr is better than MMPareto"].verdict == "upheld"
+    assert found["SGM is better than MMPareto"].verdict == "not decided"
+    assert not any("AM pretraining improves fusion" in text for text in found)
+    pareto = found["Re-M3Dr is better than MMPareto"]
+    assert pareto.low < pareto.estimate < pareto.high < 0
+    # Noise of 1 against 2: a quarter of the MSE.
+    assert pareto.relative == pytest.approx(-0.75, abs=0.1)
+
+
+def test_a_claim_the_other_way_round_is_contradicted(runs):
+    wrong = claims.Claim("wrong", "joint_loss", "remd")
+    (found,) = claims.findings(runs, "first", claims=[wrong])
+    assert found.verdict == "contradicted"
+
+
+def test_the_best_single_modality_is_chosen_on_validation(runs, monkeypatch):
+    seen = []
+    original = type(runs).predictions
+    monkeypatch.setattr(
+        type(runs), "predictions", lambda self, name, split="testing": seen.append(split) or original(self, name, split)
+    )
+    assert claims.best_single(runs, "first") == "unimodal_oct"
+    assert seen == ["validation"]
+
+
+def test_the_page_has_tables_verdicts_and_what_is_missing(runs, tmp_path):
+    path = page.write_page(runs, tmp_path / "out")
+    text = path.read_text()
+    assert "upheld on 2 of 2 data sets" in text
+    assert "## first" in text and "## second" in text  # noqa: PT018 - one fact
+    assert "| sgm | 2.1 | 0.80 | 1.50 |" in text
+    assert "broken, fold 0, seed 0: MedmdError: the loss is not finite" in text
+    for name in ("first", "second"):
+        assert f"benchmark/differences_{name}.png" in text
+        assert (tmp_path / "out" / "benchmark" / f"differences_{name}.png").stat().st_size > 1000
+    kept = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert {each["verdict"] for each in kept["findings"]["first"]} >= {"upheld", "not decided"}
+    assert np.isfinite([each["estimate"] for each in kept["findings"]["first"]]).all()
+
+
+def test_a_folder_without_runs_is_refused_in_a_sentence(tmp_path, capsys):
+    assert page.main([str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "no plan.json here" in capsys.readouterr().err
