@@ -94,7 +94,7 @@ def _about(runs: Runs) -> str:
     told = ", ".join(f"{key} {value}" for key, value in versions.items() if key in ("python", "torch", "monai"))
     rows = [
         [
-            _title(runs, name),
+            _title(runs, str(name)),
             str(len(part)),
             f"{part['processor'].sum() / 3600:.2f}",
             f"{part['processor'].median():.1f}",

@@ -21,6 +21,7 @@ from medmd.balancing._gradients import (
     has_graph,
 )
 from medmd.balancing._losses import Losses
+from medmd.utils import MedmdError
 
 
 class OGMGE(Balancer):
@@ -81,7 +82,7 @@ class OGMGE(Balancer):
         """One forward and one backward pass a closure; also logs `coefficient_<modality>` and `error_<modality>`.
 
         Raises:
-            ValueError: the closure gives no fused loss, or no score for a modality that has an encoder.
+            MedmdError: the closure gives no fused loss, or no score for a modality that has an encoder.
         """
         parameters = Parameters.of(model)
         gradients: Gradients = [None] * len(parameters.trainable)
@@ -118,8 +119,11 @@ class OGMGE(Balancer):
     def _check(self, losses: Losses, scores: Mapping[str, Any]) -> None:
         missing = set(scores) - set(losses.scores)
         if losses.fusion is None or missing:
-            msg = f"OGM-GE: expected a fused loss and a score of each modality; without a score: {sorted(missing)}."
-            raise ValueError(msg)
+            msg = (
+                "balancer: OGM-GE expects a fused loss and a score of each modality; without a score: "
+                f"{sorted(missing)}. For several tasks take another method, such as methods/mgda.json."
+            )
+            raise MedmdError(msg)
 
     def _add_gradients(self, losses: Losses, parameters: Parameters, gradients: Gradients) -> None:
         if self.unimodal == "all":
