@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medmd.benchmark._changed import changed_runs
 from medmd.benchmark._job import Job
 from medmd.benchmark._plan import Plan
 from medmd.benchmark._plan_file import open_work
@@ -66,6 +67,8 @@ def run_plan(
     hold_folder(place.root, where="work")
     open_work(place, plan, datalists)
     remove_leftovers(place)
+    for sentence in changed_runs(plan, place, start, datalists):
+        _LOGGER.warning("%s", sentence)
     deadline = None if plan.limits.hours is None else time.monotonic() + plan.limits.hours * _SECONDS_AN_HOUR
     with Tracker(place, plan, enabled=tracking).running() as tracker, _workers(start) as pool:
         searches = missing_searches(plan, place, start, datalists)

@@ -72,8 +72,7 @@ def missing_runs(plan: Plan, work: Work, start: Start, datalists: Mapping[str, P
     for dataset, method, key in planned(plan, start):
         status = work.status(key)
         if status is None or (status == "failed" and start.retry_failed):
-            job = _job(plan, work, datalists, dataset, method, key)
-            found.append(replace(job, settings=_chosen(work, plan, dataset, method)))
+            found.append(job_of(plan, work, datalists, dataset, method, key))
     return found
 
 
@@ -92,6 +91,14 @@ def missing_searches(plan: Plan, work: Work, start: Start, datalists: Mapping[st
             first = _job(plan, work, datalists, dataset, method, key._replace(fold=0, seed=seeds[0]))
             found.append(TuningJob(first=first, tuning=plan.tuning, seeds=seeds))
     return found
+
+
+def job_of(
+    plan: Plan, work: Work, datalists: Mapping[str, Path], dataset: DatasetPlan, method: MethodPlan, key: RunKey
+) -> Job:
+    """A run, with the settings that a search has found for its method."""
+    job = _job(plan, work, datalists, dataset, method, key)
+    return replace(job, settings=_chosen(work, plan, dataset, method))
 
 
 def _job(
