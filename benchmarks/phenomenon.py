@@ -1,0 +1,200 @@
+"""Where joint fusion falls below the best single modality, and which methods help: docs/results/phenomenon.md.
+
+    medmd benchmark phenomenon --work WORK
+    python -m benchmarks.phenomenon WORK --out docs/results
+
+Nothing is trained here. What is missing is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks._benchmark_claims import best_single
+from medmd.benchmark import Runs, load_runs
+from medmd.comparison import compare_rows, rows_of_runs
+from medmd.report.blocks import markdown_table
+from medmd.utils import MedmdError, write_atomic, write_json
+
+_INTRODUCTION = """# Where fusion falls below the best single modality
+
+Written by `python -m benchmarks.phenomenon WORK --out docs/results` from the runs of `medmd benchmark phenomenon`; do
+not edit by hand. Phantom cohorts with one property changed at a time; every method takes the same number of steps.
+
+The *best single* modality is the one with the least MSE on validation. A cell is the method's MSE minus that of the
+best single modality, in per cent of the latter: below 0 fusion helps. **Bold**: the 95 % interval (patients and,
+crossed with them, seeds) leaves out 0. *Conflicts* are the share of steps of stage 2 in which the gradients of the
+fused and of the unimodal losses point against each other, under SGM."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cohort.
+
+    Attributes:
+        name: of the data set.
+        title: for readers.
+        single: row of the best single modality.
+        single_r2: its R2.
+        ceiling_r2: R2 of the information ceiling.
+        conflicts: share of steps, NaN when no method logs it.
+        cells: by method, (difference, low, high) as shares of the single modality's MSE.
+    """
+
+    name: str
+    title: str
+    single: str
+    single_r2: float
+    ceiling_r2: float
+    conflicts: float
+    cells: dict[str, tuple[float, float, float]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", metavar="WORK", type=Path, help="folder of `medmd benchmark phenomenon`")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"), help="folder of the results")
+    parser.add_argument("--seed", type=int, default=0, help="of resamples")
+    options = parser.parse_args(arguments)
+    try:
+        write_page(load_runs(options.work), options.out, seed=options.seed)
+    except MedmdError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def write_page(runs: Runs, out: Path, *, seed: int = 0) -> Path:
+    """Write `phenomenon.md`, `.json` and `.png`.
+
+    Raises:
+        MedmdError: no cohort has a single modality to compare with.
+    """
+    places = [place for name in runs.datasets if (place := measure(runs, name, seed=seed)) is not None]
+    if not places:
+        msg = (
+            f"{runs.root}: no data set with finished runs of single modalities and of fusion. Run the benchmark first."
+        )
+        raise MedmdError(msg)
+    methods = list(dict.fromkeys(name for place in places for name in place.cells))
+    titles = {row.name: row.title or row.name for row in runs.rows}
+    header = ["cohort", "best single", "its R2", "ceiling's R2", "conflicts, %", *(titles[name] for name in methods)]
+    table = markdown_table(header, [_cells(place, methods) for place in places])
+    missing = [f"- {problem}" for problem in runs.problems]
+    parts = [
+        _INTRODUCTION,
+        table,
+        "![Difference to the best single modality](phenomenon.png)",
+        _counts(places, methods, titles),
+    ]
+    parts += ["## What is missing\n\n" + "\n".join(missing)] if missing else []
+    write_atomic(out / "phenomenon.md", "\n\n".join(parts) + "\n")
+    write_json(out / "phenomenon.json", {"format": 1, "cohorts": [_plain(place) for place in places]})
+    draw(places, methods, titles, out / "phenomenon.png")
+    return out / "phenomenon.md"
+
+
+def measure(runs: Runs, dataset: str, *, seed: int = 0) -> Place | None:
+    """Compare all rows of a cohort with its best single modality; None without runs of both."""
+    single = best_single(runs, dataset)
+    if single is None:
+        return None
+    rows = rows_of_runs(runs, dataset)
+    if single not in rows.names:
+        return None
+    comparison = compare_rows(rows, baseline=single, statistic="mse", correction="none", seed=seed, permutations=1)
+    entries = {entry["name"]: entry for entry in comparison["rows"]}
+    scale = entries[single]["metrics"]["mse"]["estimate"]
+    cells = {
+        name: tuple(entry["difference"][end] / scale for end in ("estimate", "low", "high"))
+        for name, entry in entries.items()
+        if not name.startswith("unimodal_") and entry["label"] != "reference" and entry["difference"] is not None
+    }
+    if not cells:
+        return None
+    ceiling = entries.get("information", {}).get("metrics", {}).get("r2", {}).get("estimate", np.nan)
+    title = next(each.get("title") or dataset for each in runs.plan["datasets"] if each["name"] == dataset)
+    r2 = entries[single]["metrics"]["r2"]["estimate"]
+    return Place(dataset, title, single, r2, ceiling, _conflicts(runs, dataset), cells)
+
+
+def _conflicts(runs: Runs, dataset: str) -> float:
+    done = runs.results[(runs.results["dataset"] == dataset) & (runs.results["method"] == "sgm")]
+    return float(done["summary_conflict"].mean()) if "summary_conflict" in done else np.nan
+
+
+def _cells(place: Place, methods: Sequence[str]) -> list[str]:
+    shown = [
+        place.title,
+        place.single.removeprefix("unimodal_"),
+        f"{place.single_r2:.3f}",
+        "–" if pd.isna(place.ceiling_r2) else f"{place.ceiling_r2:.3f}",
+        "–" if pd.isna(place.conflicts) else f"{100 * place.conflicts:.1f}",
+    ]
+    for name in methods:
+        if name not in place.cells:
+            shown.append("–")
+            continue
+        value, low, high = place.cells[name]
+        text = f"{100 * value:+.1f}"
+        shown.append(f"**{text}**" if low > 0 or high < 0 else text)
+    return shown
+
+
+def _counts(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]) -> str:
+    """How often each method was below and above the best single modality for certain."""
+    lines = []
+    for name in methods:
+        ends = [place.cells[name][1:] for place in places if name in place.cells]
+        worse, better = sum(low > 0 for low, _ in ends), sum(high < 0 for _, high in ends)
+        lines.append(
+            f"- {titles[name]}: better than the best single modality in {better}, worse in {worse}, undecided in "
+            f"{len(ends) - better - worse} of {len(ends)} cohorts"
+        )
+    return "\n".join(lines)
+
+
+def _plain(place: Place) -> dict[str, Any]:
+    numbers = {key: None if pd.isna(value) else value for key, value in vars(place).items() if isinstance(value, float)}
+    cells = {name: dict(zip(("difference", "low", "high"), ends, strict=True)) for name, ends in place.cells.items()}
+    return {"name": place.name, "title": place.title, "best_single": place.single, **numbers, "methods": cells}
+
+
+def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str], path: Path) -> None:
+    """Cohorts x methods, coloured by the difference; a dot where the interval leaves out 0."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    values = np.array([[100 * place.cells.get(name, (np.nan,))[0] for name in methods] for place in places])
+    most = max(float(np.nanmax(np.abs(values))), 1.0)
+    size = (2.6 + 0.75 * len(methods), 1.6 + 0.42 * len(places))
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    for row, place in enumerate(places):
+        for column, name in enumerate(methods):
+            if name in place.cells:
+                value, low, high = place.cells[name]
+                mark = " •" if low > 0 or high < 0 else ""
+                axes.text(column, row, f"{100 * value:+.0f}{mark}", ha="center", va="center", fontsize=8)
+    axes.set_xticks(range(len(methods)), [titles[name] for name in methods], rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(len(places)), [place.title for place in places], fontsize=8)
+    figure.colorbar(image, ax=axes, label="MSE against the best single modality, %", shrink=0.9)
+    axes.set_title("Below 0 (blue): fusion helps; • the 95 % interval leaves out 0", fontsize=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
