@@ -84,12 +84,24 @@ class ClusterPool:
                 under_way.append((given, submitted))
             if not under_way:
                 return
-            item, future = _take(under_way, ordered=ordered)
+            item, future = self._take(ordered=ordered)
             yield self._result(item, future, lost)
 
     def break_off(self) -> None:
         """Drop what has not begun; what runs ends on its worker, and nobody takes its result."""
         self._client.cancel([future for _, future in self._under_way])
+
+    def _take(self, *, ordered: bool) -> tuple[Any, Any]:
+        from distributed import wait
+
+        if ordered:
+            return self._under_way.popleft()
+        # The client is nobody's default, and waiting asks for one.
+        with self._client.as_current():
+            wait([future for _, future in self._under_way], return_when="FIRST_COMPLETED")
+        found = next(each for each in self._under_way if each[1].done())
+        self._under_way.remove(found)
+        return found
 
     def _result(self, item: T, future: Any, lost: Callable[[T], R]) -> R:
         from distributed import KilledWorker
@@ -108,14 +120,3 @@ class ClusterPool:
 
 
 _END: Any = object()
-
-
-def _take(under_way: deque[tuple[Any, Any]], *, ordered: bool) -> tuple[Any, Any]:
-    from distributed import wait
-
-    if ordered:
-        return under_way.popleft()
-    wait([future for _, future in under_way], return_when="FIRST_COMPLETED")
-    found = next(each for each in under_way if each[1].done())
-    under_way.remove(found)
-    return found
