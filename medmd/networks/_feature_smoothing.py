@@ -12,8 +12,8 @@ from medmd.networks._checks import check_positive
 from medmd.networks._heads import without_autocast
 from medmd.utils import MedmdError
 
-# The authors' limits of the factor between two spreads.
-_FACTORS = (0.1, 10.0)
+# The authors' limits of the ratio of two variances.
+_RATIOS = (0.1, 10.0)
 
 
 class FeatureSmoothing(nn.Module):
@@ -22,7 +22,7 @@ class FeatureSmoothing(nn.Module):
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021. The label's range is cut into buckets. Mean
     and variance of each feature are gathered by bucket, an epoch at a time, with a running mean over epochs, and
     smoothed over buckets with a Gaussian kernel. From the second epoch on a feature z of bucket b becomes
-    (z - mean_b) s_b + smoothed mean_b, s_b the smoothed over the plain standard deviation, within [0.1, 10].
+    (z - mean_b) s_b + smoothed mean_b, s_b² the smoothed over the plain variance, within [0.1, 10].
 
     Deviations: the statistics are those of the features that training computed anyway, each epoch's weights in motion,
     where the authors run a second forward pass over the data after every epoch (which also moves batch norm twice);
@@ -158,7 +158,7 @@ class FeatureSmoothing(nn.Module):
         ratio = self._smooth(self.variance, self.has_variance) / self.variance
         # A feature that never moves within the bucket has no spread to be changed.
         usable = self.has_variance & (self.variance > 0)
-        self.factor.copy_(torch.where(usable, ratio.sqrt().clamp(*_FACTORS), 1.0))
+        self.factor.copy_(torch.where(usable, ratio.clamp(*_RATIOS).sqrt(), 1.0))
         for gathered in (self.counts, self.sums, self.squares):
             gathered.zero_()
 

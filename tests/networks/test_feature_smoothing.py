@@ -66,7 +66,7 @@ class WrittenOut:
                 continue
             factor = 1.0
             if place in self.variance:
-                factor = np.clip(np.sqrt(self._smooth(self.variance, place) / self.variance[place]), 0.1, 10)
+                factor = np.sqrt(np.clip(self._smooth(self.variance, place) / self.variance[place], 0.1, 10))
             found.append((row - self.mean[place]) * factor + self._smooth(self.mean, place))
         return np.array(found)
 
@@ -103,6 +103,18 @@ def test_buckets_that_are_empty_hold_nothing_for_their_neighbours():
     torch.testing.assert_close(found.flatten(), torch.tensor([-1.0, 1.0, -1.0, 1.0]) + middle, atol=0.1, rtol=0)
     unseen = torch.tensor([[3.0], [4.0]])
     assert torch.equal(smoothing(unseen, torch.tensor([-6.0, torch.nan])), unseen)
+
+
+def test_the_ratio_of_variances_is_bounded_and_not_that_of_spreads():
+    """Variances 2 and 200, smoothed to 101 each: the ratio 50.5 counts as 10, the ratio 0.505 as it is."""
+    smoothing = make(kernel_size=3, sigma=1e6, features=1)
+    labels, features = torch.tensor([-11.6, -11.5, -10.6, -10.5]), torch.tensor([[-1.0], [1.0], [-10.0], [10.0]])
+    smoothing.begin(1)
+    smoothing(features, labels)
+    smoothing.begin(2)
+    found = smoothing(features, labels).flatten()
+    expected = torch.tensor([-math.sqrt(10), math.sqrt(10), -10 * math.sqrt(0.505), 10 * math.sqrt(0.505)])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_bucket_of_one_case_is_moved_and_not_stretched():
