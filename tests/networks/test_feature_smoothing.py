@@ -108,7 +108,7 @@ def test_buckets_that_are_empty_hold_nothing_for_their_neighbours():
 def test_the_ratio_of_variances_is_bounded_and_not_that_of_spreads():
     """Variances 2 and 200, smoothed to 101 each: the ratio 50.5 counts as 10, the ratio 0.505 as it is."""
     smoothing = make(kernel_size=3, sigma=1e6, features=1)
-    labels, features = torch.tensor([-11.6, -11.5, -10.6, -10.5]), torch.tensor([[-1.0], [1.0], [-10.0], [10.0]])
+    labels, features = torch.tensor([-11.6, -11.5, -9.6, -9.5]), torch.tensor([[-1.0], [1.0], [-10.0], [10.0]])
     smoothing.begin(1)
     smoothing(features, labels)
     smoothing.begin(2)
