@@ -142,6 +142,21 @@ def test_every_file_says_what_it_is(path):
         assert content["method"] == path.stem
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_stage_one_takes_as_many_steps_with_every_method(method):
+    """Two views of a case are two rows of a batch: were it no larger, an epoch would take twice as many steps."""
+    stage = compose(f"methods/{method}.json")
+    views = stage.config["pretrain"]["sampler"].get("views", 1)
+    assert stage.get_parsed_content("pretrain#dataloader#batch_size", lazy=True) == views * stage["batch_size"]
+    # What a resumed epoch skips is counted in rows, too.
+    assert stage.get_parsed_content("pretrain#handlers#0#batch_size") == views * stage["batch_size"]
+
+
+def test_the_noise_of_balanced_mse_is_in_the_unit_of_the_target():
+    loss = compose("methods/balanced_mse.json").get_parsed_content("regression_loss")
+    assert loss.noise == pytest.approx(0.7 * STATISTICS["std"])
+
+
 def test_expressions_are_few():
     def expressions(value):
         if isinstance(value, dict):
