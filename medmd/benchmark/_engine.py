@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medmd.benchmark._changed import changed_runs
+from medmd.benchmark._check_settings import check_settings
 from medmd.benchmark._job import Job
 from medmd.benchmark._plan import Plan
 from medmd.benchmark._plan_file import open_work
@@ -57,12 +58,14 @@ def run_plan(
         What is there then.
 
     Raises:
-        MedmdError: the folder holds another plan, a data set is not at hand, or results cannot be written.
+        MedmdError: the folder holds another plan, a setting is one that nothing takes, a data set is not at hand, or
+            results cannot be written.
         Stopped: SIGTERM or Ctrl-C came; what runs is dropped, what has ended is kept.
     """
     place = Work(Path(work).absolute())
     start = Start(jobs=jobs, scheduler=scheduler, only=only, retry_failed=retry_failed, data=data, tracking=tracking)
     check_only(plan, only)
+    check_settings(plan, place, start)
     datalists = find_data(plan, place, start)
     hold_folder(place.root, where="work")
     open_work(place, plan, datalists)
@@ -72,7 +75,7 @@ def run_plan(
     deadline = None if plan.limits.hours is None else time.monotonic() + plan.limits.hours * _SECONDS_AN_HOUR
     with Tracker(place, plan, enabled=tracking).running() as tracker, _workers(start) as pool:
         searches = missing_searches(plan, place, start, datalists)
-        _hand_out(pool, searches, "Searching settings", "search", deadline, lambda _: None)
+        _hand_out(pool, searches, "Searching settings", "method", deadline, lambda _: None)
         runs = missing_runs(plan, place, start, datalists)
         _hand_out(pool, runs, "Running", "run", deadline, lambda job: tracker.tell(place.run(job.key)))
     return load_runs(place.root)
