@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from medmd.benchmark._check_settings import check_settings
 from medmd.benchmark._plan import DatasetPlan, MethodPlan, Plan
+from medmd.benchmark._plan_file import check_same_plan
 from medmd.benchmark._runs import load_runs
-from medmd.benchmark._schedule import Start, check_only, planned
+from medmd.benchmark._schedule import Start, check_only, is_missing, planned
 from medmd.benchmark._work import Work
 from medmd.utils import cores, read_json
 
@@ -25,15 +27,16 @@ def describe_work(
     there. Trials of a search count as runs.
 
     Raises:
-        MedmdError: a name that the plan has not.
+        MedmdError: a name that the plan has not, a folder of another plan, or a setting that nothing takes.
     """
     check_only(plan, only)
     place, start = Work(Path(work)), Start(only=only, retry_failed=retry_failed)
+    check_same_plan(place, plan, {})
+    check_settings(plan, place, start)
     results = load_runs(place.root).results if place.plan.is_file() else None
     missing: dict[tuple[str, str], int] = {}
     for dataset, method, key in planned(plan, start):
-        status = place.status(key)
-        lacks = status is None or (status == "failed" and retry_failed)
+        lacks = is_missing(place, start, key)
         missing[dataset.name, method.name] = missing.get((dataset.name, method.name), 0) + lacks
     seconds, lines = 0.0, []
     unknown = False

@@ -26,23 +26,34 @@ def open_work(work: Work, plan: Plan, datalists: Mapping[str, Path]) -> None:
     Raises:
         MedmdError: the folder holds runs of another plan; the text names what differs.
     """
+    before, content = check_same_plan(work, plan, datalists)
+    if content != before:
+        write_json(work.plan, content)
+
+
+def check_same_plan(
+    work: Work, plan: Plan, datalists: Mapping[str, Path]
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The plan that a folder holds, if any, and the one that it is to hold; nothing is written.
+
+    Raises:
+        MedmdError: the folder holds runs of another plan; the text names what differs.
+    """
     content = _plain(plan.to_dict())
     before = read_json(work.plan) if work.plan.is_file() else None
     known = {each["name"]: each.get("datalist_sha256") for each in (before or {}).get("datasets", ())}
     for dataset in content["datasets"]:
         path = datalists.get(dataset["name"])
         dataset["datalist_sha256"] = known.get(dataset["name"]) if path is None else sha256_file(path)
-    if before is not None:
-        differing = list(_differences(before, content))
-        if differing:
-            lines = "\n".join(f"  {line}" for line in differing[:10])
-            msg = (
-                f"{work.root}: holds runs of another plan. What was planned must stay; data sets, methods and seeds "
-                f"may be added.\n{lines}\nChoose another folder with --work."
-            )
-            raise MedmdError(msg)
-    if content != before:
-        write_json(work.plan, content)
+    differing = [] if before is None else list(_differences(before, content))
+    if differing:
+        lines = "\n".join(f"  {line}" for line in differing[:10])
+        msg = (
+            f"{work.root}: holds runs of another plan. What was planned must stay; data sets, methods and seeds "
+            f"may be added.\n{lines}\nChoose another folder with --work."
+        )
+        raise MedmdError(msg)
+    return before, content
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

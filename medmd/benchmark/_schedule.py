@@ -66,12 +66,17 @@ def planned(plan: Plan, start: Start) -> Iterator[tuple[DatasetPlan, MethodPlan,
                         yield dataset, method, RunKey(dataset.name, method.name, fold, seed)
 
 
+def is_missing(work: Work, start: Start, key: RunKey) -> bool:
+    """Whether a run has not ended, or failed and is asked for again."""
+    status = work.status(key)
+    return status is None or (status == "failed" and start.retry_failed)
+
+
 def missing_runs(plan: Plan, work: Work, start: Start, datalists: Mapping[str, Path]) -> list[Job]:
     """The runs that have not ended, or failed and are asked for again."""
     found = []
     for dataset, method, key in planned(plan, start):
-        status = work.status(key)
-        if status is None or (status == "failed" and start.retry_failed):
+        if is_missing(work, start, key):
             found.append(job_of(plan, work, datalists, dataset, method, key))
     return found
 
