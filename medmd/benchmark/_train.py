@@ -109,7 +109,7 @@ def _loader(parser: ConfigParser, fold: Fold, job: Job, key: str, stage: str) ->
         "_target_": "medmd.benchmark._loading.Remembered",
         "loader": parser.config[stage]["dataloader"],
         "memory": _memory(job),
-        "key": (str(job.datalist), key, job.fold, job.seed, stage),
+        "key": (str(job.datalist), job.dataset.folds, job.dataset.complete, key, job.fold, job.seed, stage),
     }
 
 

@@ -1,11 +1,19 @@
 """Cheap batches are the batches of the data loader."""
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
+from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.transforms import Compose, RandScaleIntensityd, RandShiftIntensityd
 
+from medmd.benchmark._job import Job
 from medmd.benchmark._loading import Memory, Remembered, Reseeded, Stacked, StackedLoader, in_batches
+from medmd.benchmark._plan import DatasetPlan, MethodPlan
+from medmd.benchmark._train import _loader
 from medmd.data import CaseDataset, SeededSampler
 from medmd.transforms import PackInputsd
 
@@ -105,3 +113,18 @@ def test_prediction_takes_few_batches_of_bounded_size():
     small = in_batches(items, numbers=20)
     assert sum(len(batch["target"]) for batch in small) == 11
     assert max(len(batch["target"]) for batch in small) <= 3
+
+
+@pytest.mark.parametrize("changes", [{"folds": 4}, {"complete": True}])
+def test_other_partitions_of_one_datalist_share_no_batches(changes):
+    """Fold 0 of three folds and of four have the same number, and may have as many batches."""
+    dataset = DatasetPlan(name="d", epochs=1, folds=3)
+    parser = ConfigParser({"train": {"dataloader": {}}})
+    keys = {
+        _loader(parser, SimpleNamespace(training=None), job, "transforms", "train")["key"]
+        for job in (
+            Job(work=Path("w"), dataset=each, method=MethodPlan(name="m"), datalist=Path("d.json"), fold=0, seed=0)
+            for each in (dataset, replace(dataset, **changes))
+        )
+    }
+    assert len(keys) == 2
