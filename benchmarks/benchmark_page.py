@@ -27,9 +27,9 @@ _INTRODUCTION = """# The methods compared
 
 Written by `python -m benchmarks.benchmark_page WORK --out docs/results` from the runs of `medmd benchmark`; do not edit
 by hand. Every method takes the same number of optimiser steps, both stages counted. Rows labelled *core* had the same
-search of their settings (on validation alone, of the first fold where there are folds, whose cases are tested on in
-another fold: a little optimistic, alike for all); the others have published or default settings and fewer seeds. Every
-metric is computed from saved predictions; intervals resample patients and, crossed with them, seeds."""
+search of their settings, on validation alone and for each fold anew; the others have published or default settings and
+fewer seeds. Every metric is computed from saved predictions; intervals resample patients and, crossed with them,
+seeds."""
 _NOT_HERE = """## Claims that these runs cannot test
 
 - *Stable under its settings* (the paper's Fig. 6): `medmd reproduce fig6 --run`. Under Adam a constant factor cancels,

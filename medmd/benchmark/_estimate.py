@@ -62,9 +62,9 @@ def describe_work(
 def _trials(plan: Plan, work: Work, dataset: DatasetPlan, method: MethodPlan) -> int:
     if plan.tuning is None or not plan.is_tuned(dataset, method):
         return 0
-    path = work.tuning(dataset.name, method.name)
-    done = len(read_json(path)["trials"]) if path.is_file() else 0
-    return (plan.tuning.trials - done) * min(plan.tuning.seeds, len(plan.seeds_of(method)))
+    paths = [work.tuning(dataset.name, method.name, fold) for fold in dataset.runs]
+    done = sum(len(read_json(path)["trials"]) for path in paths if path.is_file())
+    return (len(paths) * plan.tuning.trials - done) * min(plan.tuning.seeds, len(plan.seeds_of(method)))
 
 
 def _mean_seconds(results: pd.DataFrame | None, dataset: str, method: str) -> float | None:

@@ -82,18 +82,21 @@ def missing_runs(plan: Plan, work: Work, start: Start, datalists: Mapping[str, P
 
 
 def missing_searches(plan: Plan, work: Work, start: Start, datalists: Mapping[str, Path]) -> list[TuningJob]:
-    """The searches that have not come to their end, for methods with runs to make."""
-    seen: set[tuple[str, str]] = set()
+    """The searches that have not come to their end, for methods with runs to make.
+
+    Each fold has its own: the validation cases of one are tested on in another.
+    """
+    seen: set[tuple[str, str, int]] = set()
     found = []
     for dataset, method, key in planned(plan, start):
-        where = (dataset.name, method.name)
+        where = (dataset.name, method.name, key.fold)
         if where in seen or plan.tuning is None or not plan.is_tuned(dataset, method):
             continue
         seen.add(where)
         path = work.tuning(*where)
         if not path.is_file() or read_json(path)["chosen"] is None:
             seeds = plan.seeds_of(method)[: plan.tuning.seeds]
-            first = _job(plan, work, datalists, dataset, method, key._replace(fold=0, seed=seeds[0]))
+            first = _job(plan, work, datalists, dataset, method, key._replace(seed=seeds[0]))
             found.append(TuningJob(first=first, tuning=plan.tuning, seeds=seeds))
     return found
 
@@ -103,7 +106,7 @@ def job_of(
 ) -> Job:
     """A run, with the settings that a search has found for its method."""
     job = _job(plan, work, datalists, dataset, method, key)
-    return replace(job, settings=_chosen(work, plan, dataset, method))
+    return replace(job, settings=_chosen(work, plan, dataset, method, key.fold))
 
 
 def _job(
@@ -120,8 +123,8 @@ def _job(
     )
 
 
-def _chosen(work: Work, plan: Plan, dataset: DatasetPlan, method: MethodPlan) -> dict[str, Any]:
-    path = work.tuning(dataset.name, method.name)
+def _chosen(work: Work, plan: Plan, dataset: DatasetPlan, method: MethodPlan, fold: int) -> dict[str, Any]:
+    path = work.tuning(dataset.name, method.name, fold)
     if not plan.is_tuned(dataset, method) or not path.is_file():
         return {}
     return dict(read_json(path)["chosen"] or {})

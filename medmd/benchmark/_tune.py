@@ -22,7 +22,7 @@ _SMALLEST = 1e-12
 
 
 def tune(job: TuningJob) -> dict[str, Any]:
-    """Search the settings of one method on one data set, going on with what is recorded.
+    """Search the settings of one method on one fold of a data set, going on with what is recorded.
 
     The sampler is Optuna's TPE, seeded. What is recorded is told to it again in the same order, so that a search which
     was stopped asks for the same settings as one that was not. The first trial has the configuration's own settings.
@@ -37,7 +37,7 @@ def tune(job: TuningJob) -> dict[str, Any]:
     Raises:
         MedmdError: what is recorded belongs to another search, or no trial came to its end.
     """
-    path = job.first.place.tuning(job.first.dataset.name, job.first.method.name)
+    path = job.first.place.tuning(job.first.dataset.name, job.first.method.name, job.first.fold)
     record = read_json(path) if path.is_file() else {**_about(job), "trials": [], "chosen": None}
     _check_same(record, _about(job), str(path.name))
     study = _study(job)
@@ -91,6 +91,7 @@ def _about(job: TuningJob) -> dict[str, Any]:
         "format": 1,
         "dataset": first.dataset.name,
         "method": first.method.name,
+        "fold": first.fold,
         "seed": job.tuning.seed,
         "budget": {"trials": job.tuning.trials, "epochs": first.dataset.epochs, "seeds": list(job.seeds)},
         "space": space_of(job),

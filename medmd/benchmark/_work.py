@@ -51,9 +51,9 @@ class Work:
         """The folder of a run; it stands under this name only when the run has ended."""
         return self.root / "runs" / key.dataset / key.method / f"fold{key.fold}-seed{key.seed}"
 
-    def tuning(self, dataset: str, method: str) -> Path:
-        """The recorded search of a method's settings on a data set."""
-        return self.root / "tuning" / dataset / f"{method}.json"
+    def tuning(self, dataset: str, method: str, fold: int) -> Path:
+        """The recorded search of a method's settings on one fold of a data set."""
+        return self.root / "tuning" / dataset / method / f"fold{fold}.json"
 
     def status(self, key: RunKey) -> str | None:
         """`finished`, `failed`, or None when the run has not ended."""

@@ -71,7 +71,7 @@ def test_a_search_that_was_stopped_equals_one_that_was_not(tmp_path, monkeypatch
         patch.setattr(worker, "fit", stopping)
         with pytest.raises(KeyboardInterrupt):
             tune(again)
-    path = again.first.place.tuning("numbers", "uniform_sum")
+    path = again.first.place.tuning("numbers", "uniform_sum", 0)
     assert len(read_json(path)["trials"]) == stopped_after
     assert read_json(path)["chosen"] is None
     assert tune(again) == whole == read_json(path)
@@ -107,7 +107,7 @@ def test_another_search_in_the_same_place_is_refused(job, tmp_path):
     tune(job)
     with pytest.raises(MedmdError, match="these differ: seed"):
         tune(job_of_again(tmp_path, seed=7))
-    path = job.first.place.tuning("numbers", "uniform_sum")
+    path = job.first.place.tuning("numbers", "uniform_sum", 0)
     record = read_json(path)
     record["trials"][3]["settings"]["learning_rate"] = 0.5
     write_json(path, record)
@@ -140,10 +140,37 @@ def test_core_methods_are_searched_equally_and_run_with_what_was_chosen(tmp_path
     assert [each[:2] for each in trials] == [("uniform_sum", 5)] * 3 + [("remd", 5)] * 3
     assert all(each[2] == ("validation", "testing") for each in asked[6:])
     for name in ("uniform_sum", "remd"):
-        record = read_json(tmp_path / "work" / "tuning" / "numbers" / f"{name}.json")
+        record = read_json(tmp_path / "work" / "tuning" / "numbers" / name / "fold0.json")
         for seed in (5, 6):
             assert runs.result(f"runs/numbers/{name}/fold0-seed{seed}")["settings"] == record["chosen"]
     assert runs.result("runs/numbers/other/fold0-seed0")["settings"] == {}
+
+
+def test_each_fold_is_searched_on_its_own_validation_cases(tmp_path, monkeypatch):
+    asked = []
+    fit = worker.fit
+
+    def watched(job, splits):
+        ended = fit(job, splits)
+        asked.append((job.fold, splits, set(ended.predictions["case_id"])))
+        return ended
+
+    monkeypatch.setattr(worker, "fit", watched)
+    plan = small_plan(
+        tmp_path,
+        dataset={"folds": 3},
+        tuning={"trials": 2, "space": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}},
+        methods=METHODS[:1],
+        seeds=1,
+    )
+    runs = run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
+    validated = {fold: cases for fold, splits, cases in asked if splits == ("validation",)}
+    assert set(validated) == {0, 1, 2}
+    for fold in range(3):
+        record = read_json(tmp_path / "work" / "tuning" / "numbers" / "uniform_sum" / f"fold{fold}.json")
+        assert runs.result(f"runs/numbers/uniform_sum/fold{fold}-seed0")["settings"] == record["chosen"]
+        tested = runs.table(f"runs/numbers/uniform_sum/fold{fold}-seed0")
+        assert not validated[fold] & set(tested.loc[tested["split"] == "testing", "case_id"])
 
 
 def test_a_trial_prepares_no_case_to_test_on(tmp_path, monkeypatch):
