@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from medmd.benchmark._rows import Row, ensemble, rows_of
+from medmd.benchmark._rows import Row, ensemble, is_share, rows_of
 from medmd.benchmark._work import PREDICTIONS, Work, read_result
 from medmd.report import read_predictions
 from medmd.utils import MedmdError, read_json
@@ -83,6 +83,11 @@ class Runs:
         found = pd.concat(parts, ignore_index=True)
         return found[found["prediction"].notna()].reset_index(drop=True) if finite else found
 
+    def has_classes(self, dataset: str) -> bool:
+        """Whether the targets of a data set are classes, as far as its finished runs tell."""
+        here = (self.results["dataset"] == dataset) & (self.results["status"] == "finished")
+        return any(_has_shares(self.table(folder)) for folder in self.results.loc[here, "folder"])
+
     def _parts(self, row: Row, ended: pd.DataFrame, dataset: str, split: str) -> list[pd.DataFrame]:
         if row.datasets is not None and dataset not in row.datasets:
             return []
@@ -90,6 +95,11 @@ class Runs:
         by_name: dict[str, list[pd.DataFrame]] = {}
         for folder, seed, fold in zip(runs["folder"], runs["seed"], runs["fold"], strict=True):
             table = self.table(folder)
+            if (row.blend or row.ensemble) and _has_shares(table):
+                self._tell(
+                    f"{dataset}, {row.name}: blends and ensembles are means of numbers, not of classes; left out."
+                )
+                return []
             for name, prediction in row.predictions(table).items():
                 here = table["split"] == split
                 part = table.loc[here, ["case_id", "patient_id", "target"]].assign(
@@ -106,6 +116,11 @@ class Runs:
     def _tell(self, problem: str) -> None:
         if problem not in self.problems:
             self.problems.append(problem)
+
+
+def _has_shares(table: pd.DataFrame) -> bool:
+    columns = list(table.columns)
+    return any(is_share(name, columns) for name in columns)
 
 
 def load_runs(work: str | Path) -> Runs:

@@ -11,13 +11,15 @@ from pathlib import PurePath
 from medmd.benchmark._ended import Ended
 from medmd.benchmark._job import Job, Outcome, TuningJob
 from medmd.benchmark._work import write_run
-from medmd.utils import MedmdError, WriteError
+from medmd.utils import WriteError
 from medmd.workflows import environment, scrub
 
 _LOGGER = logging.getLogger(__name__)
 # A worker of a cluster may have several threads, but PyTorch's generator is one a process.
 _ONE_AT_A_TIME = threading.Lock()
 _LONGEST = 500
+# What `explain` adds for a training that a user starts.
+_HINT = " --debug True shows the traceback."
 _QUIET = ("medmd", "monai", "ignite")
 
 
@@ -53,8 +55,13 @@ def fit(job: Job, splits: tuple[str, ...]) -> Ended:
 
 def told(error: BaseException) -> dict[str, str]:
     """Type and message of an error, without paths, as a result keeps it."""
-    text = str(scrub(" ".join(str(error).split()), name="_message"))
-    if not isinstance(error, MedmdError):
+    from medmd.workflows.check_config import explain
+
+    # Of a component that could not be built, the cause says more than MONAI's own sentence.
+    explained = explain(error)
+    words = str(error) if explained is None else explained.removesuffix(_HINT)
+    text = str(scrub(" ".join(words.split()), name="_message"))
+    if explained is None:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{text} (at {PurePath(frame.filename).name}:{frame.lineno})"
     return {"type": type(error).__name__, "message": text[:_LONGEST]}

@@ -59,9 +59,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan_file(name: str) -> Path:
     from medmd.commands.bundle_path import bundle_folder
+    from medmd.utils import MedmdError
 
-    given, shipped = Path(name), bundle_folder() / "plans" / f"{name}.yaml"
-    return shipped if not given.is_file() and shipped.is_file() else given
+    given, folder = Path(name), bundle_folder() / "plans"
+    shipped = folder / f"{name}.yaml"
+    if not given.exists() and not shipped.is_file():
+        msg = f"{name}: no such plan. Expected a YAML file, or one of the bundle: {_plans(folder)}."
+        raise MedmdError(msg)
+    return given if given.is_file() or not shipped.is_file() else shipped
+
+
+def _plans(folder: Path) -> str:
+    return ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric",
         choices=["mse", "mae", "rmse", "r2", "error_rate"],
-        default="mse",
-        help="what is tested; error_rate for classes (default: %(default)s)",
+        help="what is tested (default: mse; error_rate where all targets are classes)",
     )
     parser.add_argument(
         "--correction",
@@ -56,11 +55,12 @@ def run(args: argparse.Namespace) -> int:
     from medmd.report.blocks import text_table
 
     tables = _rows(args)
+    metric = args.metric or ("error_rate" if all(rows.classes for rows in tables) else "mse")
     comparisons = [
         compare_rows(
             rows,
             baseline=args.baseline,
-            statistic=args.metric,
+            statistic=metric,
             correction=args.correction,
             seed=args.seed,
             replicates=args.replicates,
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"note: {line}")
         if args.all_pairs:
             print(text_table(*pair_table(comparison)))
-    ranking = rank_blocks(tables, statistic=args.metric)
+    ranking = rank_blocks(tables, statistic=metric)
     if args.out:
         write_comparison(args.out, comparisons, ranking=ranking, all_pairs=args.all_pairs)
         print(f"comparison: {Path(args.out) / 'comparison.md'}")
@@ -90,6 +90,12 @@ def _rows(args: argparse.Namespace) -> Sequence[Rows]:
 
     if bool(args.work) == bool(args.source):
         msg = "expected either sources (runs or tables of predictions) or --work with the folder of a benchmark."
+        raise MedmdError(msg)
+    if args.work and args.column:
+        msg = "--column: is for tables. With --work choose --row; a plan's row `of` a method reads a column."
+        raise MedmdError(msg)
+    if args.source and (args.row or args.dataset):
+        msg = f"{'--row' if args.row else '--dataset'}: is for --work. Name the sources that are wanted, or --column."
         raise MedmdError(msg)
     if args.source:
         return [rows_of_tables(_named(args.source), columns=args.column, split=args.split)]

@@ -75,7 +75,10 @@ def _sources(item: Item, args: argparse.Namespace) -> Sources:
     from medmd.reproduce import Sources
 
     work = Path(args.work) if args.work else None
-    runs = load_runs(work) if work is not None and (work / "plan.json").is_file() else None
+    is_given = work is not None and (work / "plan.json").is_file()
+    # Figures of single trainings need no benchmark in the folder.
+    needed = item.kind not in ("curves", "modulation", "propositions")
+    runs = load_runs(work) if work is not None and (is_given or needed) else None
     return Sources(
         runs=runs,
         dataset=args.dataset,

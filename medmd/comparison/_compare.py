@@ -26,6 +26,7 @@ Comparison: TypeAlias = dict[str, Any]
 ERRORS = ("mse", "rmse", "mae", "r2")
 HIGHER_IS_BETTER = ("r2",)
 LEVEL = 0.05
+_OF_INDICES = "Targets are classes: these are errors of their indices; error_rate is the share of wrong ones."
 # Patterns for each pair that is corrected for: the smallest p-value, times the pairs, stays well below the level.
 _PATTERNS_A_PAIR = 100
 
@@ -92,7 +93,7 @@ def compare_rows(
         "exact": pairs["exact"],
         "rows": list(entries.values()),
         "pairs": pairs["list"],
-        "notes": list(rows.notes),
+        "notes": [*rows.notes, *([_OF_INDICES] if rows.classes and statistic != "error_rate" else [])],
     }
 
 
@@ -104,6 +105,11 @@ def implied_variance(mse: float, r2: float) -> float:
 def _checked(rows: Rows, baseline: str | None, statistic: str) -> str:
     if statistic not in COMPARED:
         msg = f"statistic: expected one of {', '.join(COMPARED)}, got {statistic!r}."
+        raise MedmdError(msg)
+    if statistic == "error_rate" and not rows.classes and (rows.table["target"] % 1 != 0).any():
+        msg = (
+            f"{rows.name or 'predictions'}: error_rate is for classes, and the targets are numbers. Choose mse or mae."
+        )
         raise MedmdError(msg)
     if len(rows.ranked) < 1:
         msg = "nothing to compare: only references are there, which are not ranked."

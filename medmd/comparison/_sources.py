@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from medmd.benchmark._rows import is_share
 from medmd.report import load_inputs, predictor_columns, predictor_label, reference_columns
 from medmd.utils import MedmdError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 KEYS = ("case_id", "patient_id", "fold", "seed", "target")
 # What an oracle that knows the truth would predict: shown, never ranked.
+_SPLITS = ("testing", "validation")
 _CEILINGS = ("reference_information", "reference_label_noise")
 
 
@@ -31,6 +33,7 @@ class Rows:
         titles: by row, for readers.
         labels: by row, `core`, `default`, `published`, `peer` or `reference`; a reference is shown and not ranked.
         notes: what was left out, in sentences.
+        classes: whether targets and predictions are indices of classes.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Rows:
     titles: Mapping[str, str]
     labels: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    classes: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -65,6 +69,7 @@ def rows_of_tables(
     """
     names = list(dict.fromkeys(name for name, _ in sources))
     parts, titles, labels = [], {}, {}
+    classes = False
     seeds = dict.fromkeys(names, 0)
     for name, path in sources:
         inputs = load_inputs(path)
@@ -73,6 +78,8 @@ def rows_of_tables(
             found = ", ".join(sorted(set(inputs.table["split"]))) or "none"
             msg = f"{path}: no case in split {split!r}. Found: {found}. Choose one of them with --split."
             raise MedmdError(msg)
+        known = list(table.columns)
+        classes = classes or any(is_share(column, known) for column in known)
         for column in _columns_of(table, columns, single=len(names) == 1, where=str(path)):
             row = _row_name(name, column, single=len(names) == 1)
             titles[row] = _title(row, column, single=len(names) == 1, method=inputs.method)
@@ -80,7 +87,7 @@ def rows_of_tables(
             kept = table[["case_id", "patient_id", "target"]]
             parts.append(kept.assign(row=row, fold=0, seed=seeds[name], prediction=table[column]))
         seeds[name] += 1
-    return _widen("", pd.concat(parts, ignore_index=True), titles, labels)
+    return replace(_widen("", pd.concat(parts, ignore_index=True), titles, labels), classes=classes)
 
 
 def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None, split: str = "testing") -> Rows:
@@ -99,6 +106,8 @@ def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None,
         MedmdError: there is no such data set or row, or nothing has been predicted yet.
     """
     long = runs.predictions(dataset, split)
+    if long.empty:
+        raise MedmdError(_nothing(runs, dataset, split))
     if only is not None:
         unknown = [name for name in only if name not in set(long["row"])]
         if unknown:
@@ -106,15 +115,25 @@ def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None,
             msg = f"{dataset}: no predictions of {', '.join(unknown)}. Found rows: {found}."
             raise MedmdError(msg)
         long = pd.concat([long[long["row"] == name] for name in only], ignore_index=True)
-    if long.empty:
-        msg = f"{dataset}: no finished run has predictions of split {split!r}. Run the benchmark first."
-        raise MedmdError(msg)
     titles, labels = {}, {}
     for name in dict.fromkeys(long["row"]):
         row = next((row for row in runs.rows if _fits(row.name, name)), None)
         titles[name] = (row.title if row is not None and "*" not in row.name else "") or name
         labels[name] = row.label if row is not None else "default"
-    return _widen(dataset, long, titles, labels)
+    return replace(_widen(dataset, long, titles, labels), classes=runs.has_classes(dataset))
+
+
+def _nothing(runs: Runs, dataset: str, split: str) -> str:
+    """Why there are no predictions of a split."""
+    status = runs.results.loc[runs.results["dataset"] == dataset, "status"]
+    if split not in _SPLITS:
+        return f"split: expected {' or '.join(_SPLITS)} of a benchmark, got {split!r}."
+    if "finished" in set(status):
+        return f"{dataset}: no row has predictions of split {split!r}. " + " ".join(runs.problems)
+    failed = int((status == "failed").sum())
+    if failed:
+        return f"{dataset}: no run has finished; {failed} failed, the first as: {runs.problems[0]}"
+    return f"{dataset}: no run has finished. Run the benchmark first."
 
 
 def _fits(pattern: str, name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from medmd.comparison import Comparison, Rows, compare_rows, rows_of_runs
 from medmd.reproduce._lines import Line
 from medmd.reproduce._select import Selection, is_of, select, title_of
+from medmd.utils import MedmdError
 
 if TYPE_CHECKING:
     from medmd.benchmark import Runs
@@ -68,6 +69,12 @@ def measure_lines(
     if not selection.runs.rows:
         return Measured(selection, None, None)
     rows = _titled(rows_of_runs(selection.runs, dataset, split=options.split), lines)
+    if rows.classes and options.statistic != "error_rate":
+        msg = (
+            f"{dataset}: its targets are classes, and this page is of numbers. Choose a data set of numbers with "
+            "--dataset; `medmd compare` compares classes."
+        )
+        raise MedmdError(msg)
     comparison = compare_rows(
         rows,
         baseline=baseline if baseline in rows.names else None,

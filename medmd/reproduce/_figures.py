@@ -27,7 +27,8 @@ def bars_figure(entries: Sequence[Mapping[str, Any]], *, statistic: str, title: 
     shown = [entry for entry in entries if entry["metrics"][statistic]["estimate"] is not None]
     if not shown:
         return None
-    figure, axes = new_figure(size=(1.6 + 0.85 * len(shown), 4.4))
+    # Wide enough for the headline, too.
+    figure, axes = new_figure(size=(max(6.5, 1.6 + 0.85 * len(shown)), 4.4))
     axis = axes[0, 0]
     for at, entry in enumerate(shown):
         ends = entry["metrics"][statistic]

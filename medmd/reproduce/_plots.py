@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from medmd.comparison import HIGHER_IS_BETTER
 from medmd.comparison.formatting import p_text, with_ends
 from medmd.reproduce._compared import Measured, Options, measure_lines
 from medmd.reproduce._figures import bars_figure, sweep_figure
@@ -84,15 +85,13 @@ def _verdict(measured: Measured, statistic: str) -> str:
     fused = [entry for entry in entries if entry["name"] in ("joint_loss", "mmpareto", "uniform_sum", "remd")]
     if not alone or not fused:
         return "Single modalities and fusion cannot be compared: one of them was not run."
-    best = min(alone, key=lambda entry: entry["metrics"][statistic]["estimate"])
-    worse = [
-        entry["title"]
-        for entry in fused
-        if entry["metrics"][statistic]["estimate"] > best["metrics"][statistic]["estimate"]
-    ]
+    sign = -1.0 if statistic in HIGHER_IS_BETTER else 1.0
+    errors = {entry["name"]: sign * entry["metrics"][statistic]["estimate"] for entry in (*alone, *fused)}
+    best = min(alone, key=lambda entry: errors[entry["name"]])
+    worse = [entry["title"] for entry in fused if errors[entry["name"]] > errors[best["name"]]]
     return (
         f"The best single modality is {best['title']} ({statistic.upper()} "
-        f"{best['metrics'][statistic]['estimate']:.3f}). Fused rows with a larger error: {', '.join(worse) or 'none'}. "
+        f"{best['metrics'][statistic]['estimate']:.3f}). Fused rows that are worse: {', '.join(worse) or 'none'}. "
         "Whether a difference is more than chance says the table's p only for differences to its baseline; `medmd "
         "compare --all-pairs` tests the others."
     )

@@ -58,6 +58,16 @@ def title_of(line: Line, name: str) -> str:
     return line.title.replace("*", modality_of(line, name))
 
 
+def absent(lines: Sequence[Line]) -> str:
+    """The titles of lines without runs; some hold commas."""
+    return "; ".join(title_of_none(line) for line in lines)
+
+
+def title_of_none(line: Line) -> str:
+    """The title of a line for which there is no row, and hence no name of a modality."""
+    return line.title.replace("*", "each modality")
+
+
 def modality_of(line: Line, name: str) -> str:
     """What stands in the place of the line's `*`."""
     before, _, after = line.name.partition("*")

@@ -12,7 +12,7 @@ from medmd.reproduce._items import SETTINGS, Item
 from medmd.reproduce._lines import Line
 from medmd.reproduce._page import Heading, Page
 from medmd.reproduce._paper import METRICS, paper, printed, printed_sets
-from medmd.reproduce._select import modality_of
+from medmd.reproduce._select import absent, modality_of, title_of_none
 
 if TYPE_CHECKING:
     from medmd.benchmark import Runs
@@ -45,7 +45,7 @@ def add_table(page: Page, item: Item, measured: Measured, dataset: str) -> None:
         page.say(_NO_PRINT)
     missing = [line for line in item.lines if not measured.names(line)]
     if missing:
-        page.say(f"Without a finished run on {dataset}: {', '.join(line.title for line in missing)}.", note=True)
+        page.say(f"Without a finished run on {dataset}: {absent(missing)}.", note=True)
         page.missing += [line.name for line in missing]
     page.numbers += [_numbers(row, measured, sets, dataset) for row in rows]
 
@@ -132,7 +132,7 @@ def _row(
     entry = None if name is None else measured.entry(name)
     comparison = measured.comparison
     if entry is None or comparison is None:
-        title = as_printed["title"] if as_printed and "*" in line.title else line.title
+        title = as_printed["title"] if as_printed and "*" in line.title else title_of_none(line)
         cells = [str(title), *("–" for _ in metrics), "–", "–", "–"]
     else:
         best = name == comparison["best"]

@@ -62,7 +62,8 @@ def density_regions(labels: Any) -> Regions:
     values = np.asarray(labels, dtype=np.float64)
     values = values[np.isfinite(values)]
     if len(values) < _FEWEST or values.min() == values.max():
-        msg = f"density of labels: expected {_FEWEST} different training labels at least, got {len(np.unique(values))}."
+        many = f"{len(values)} ({len(np.unique(values))} different)"
+        msg = f"density of labels: expected {_FEWEST} training labels at least, not all equal, got {many}."
         raise MedmdError(msg)
     estimate = gaussian_kde(values)
     margin = 3 * float(np.sqrt(estimate.covariance[0, 0]))

@@ -16,8 +16,9 @@ from medmd.reproduce._compared import Options, measure_lines
 from medmd.reproduce._figures import groups_figure
 from medmd.reproduce._items import Item
 from medmd.reproduce._page import Page
+from medmd.reproduce._select import absent
 from medmd.reproduce._tail import FEW, GROUPS, MANY, Regions, density_regions
-from medmd.utils import derive_seed
+from medmd.utils import MedmdError, derive_seed
 
 if TYPE_CHECKING:
     from medmd.benchmark import Runs
@@ -35,9 +36,14 @@ def tail_page(item: Item, runs: Runs, dataset: str, options: Options, *, datalis
     page.missing += [line.name for line in missing]
     if measured.rows is not None:
         labels, source = training_labels(runs, dataset, datalist)
-        _fill(page, measured.rows, density_regions(labels), source, options)
+        try:
+            regions = density_regions(labels)
+        except MedmdError as error:
+            msg = f"{dataset}: {error} These were {source}."
+            raise MedmdError(msg) from None
+        _fill(page, measured.rows, regions, source, options)
     if missing:
-        page.say(f"Without a finished run on {dataset}: {', '.join(line.title for line in missing)}.", note=True)
+        page.say(f"Without a finished run on {dataset}: {absent(missing)}.", note=True)
     return page
 
 

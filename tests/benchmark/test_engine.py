@@ -219,3 +219,12 @@ def test_hours_end_the_handing_out(tmp_path, caplog):
 
     assert runs.results.empty
     assert "the hours are over after 0" in caplog.text
+
+
+def test_a_component_that_cannot_be_built_is_told_by_its_cause(tmp_path):
+    broken = {"name": "broken", "overlays": ["sgm"], "overrides": {"learning_rate": -1.0}}
+    runs = run_plan(small_plan(tmp_path, methods=[broken], seeds=[0]), tmp_path / "work", jobs=0, tracking=False)
+
+    assert "Invalid learning rate: -1.0" in runs.problems[0]
+    assert "_mode_" not in runs.problems[0]
+    assert "--debug" not in runs.problems[0]

@@ -74,3 +74,18 @@ def test_a_blend_of_what_is_not_there_is_told(tmp_path):
     runs = _runs(tmp_path, {"name": "x", "of": "m", "blend": ["fusion", "late_average"]})
     assert "x" not in set(runs.predictions("first")["row"])
     assert runs.problems == ["first: no run of m has a column fusion, late_average; the row x is missing."]
+
+
+def test_classes_have_no_mean(tmp_path):
+    def index(target, _):
+        return np.zeros(len(target))
+
+    shares = {"fusion": index, "fusion_p0": index, "fusion_p1": index}
+    derived = [{"name": "mix", "of": "m", "blend": ["fusion"]}, {"name": "all", "of": "m", "ensemble": True}]
+    write_work(tmp_path, {"m": shares}, derived=derived)
+    runs = load_runs(tmp_path)
+
+    assert set(runs.predictions("first")["row"]) == {"m"}
+    assert runs.has_classes("first")
+    assert [problem.split(":")[0] for problem in runs.problems] == ["first, mix", "first, all"]
+    assert all("not of classes" in problem for problem in runs.problems)

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -55,3 +56,44 @@ def test_two_sources_of_one_name_have_to_be_named(tmp_path, capsys):
     assert "NAME=PATH" in capsys.readouterr().err
     assert main(["compare", *(f"run={path}" for path in paths), *FAST]) == 0
     assert "2 training seeds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--work", "{work}", "--column", "fusion"], "--column: is for tables"),
+        (["{table}", "--row", "a"], "--row: is for --work"),
+        (["{table}", "--dataset", "x"], "--dataset: is for --work"),
+        (["--work", "{work}", "--split", "test"], "split: expected testing or validation of a benchmark, got 'test'"),
+        (["--work", "{work}", "--metric", "error_rate"], "error_rate is for classes, and the targets are numbers"),
+    ],
+)
+def test_options_that_would_be_ignored_or_mean_nothing_are_refused(arguments, told, tmp_path, capsys):
+    places = {"work": tmp_path / "work", "table": table(tmp_path / "run/predictions.csv", 1.0)}
+    write_work(tmp_path / "work", {"a": {"fusion": noisy(1.0)}, "b": {"fusion": noisy(2.0)}})
+    assert main(["compare", *(word.format(**places) for word in arguments), *FAST]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_benchmark_whose_runs_all_failed_says_so(tmp_path, capsys):
+    write_work(tmp_path, {"a": None})
+    assert main(["compare", "--work", str(tmp_path), *FAST]) == 2
+    assert re.search(r"no run has finished; \d+ failed, the first as: .*loss is not finite", capsys.readouterr().err)
+
+
+def test_classes_are_compared_by_the_share_of_wrong_ones(tmp_path, capsys):
+    frame = pd.read_csv(table(tmp_path / "a/predictions.csv", 1.0)).drop(columns="fusion")
+    frame["target"] = (frame["target"] > -5).astype(float)
+    for name, wrong in (("a", 3), ("b", 12)):
+        guess = frame["target"].where(frame.index >= wrong, 1 - frame["target"])
+        (tmp_path / name).mkdir(exist_ok=True)
+        write_predictions(
+            tmp_path / name / "predictions.csv", frame.assign(fusion=guess, fusion_p0=1 - guess, fusion_p1=guess)
+        )
+    sources = [str(tmp_path / name / "predictions.csv") for name in "ab"]
+    assert main(["compare", *sources, *FAST]) == 0
+    shown = capsys.readouterr().out
+    assert "error rate" in shown
+    assert "0.100 [" in shown
+    assert main(["compare", *sources, "--metric", "mse", *FAST]) == 0
+    assert "these are errors of their indices" in capsys.readouterr().out

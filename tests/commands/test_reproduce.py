@@ -28,6 +28,7 @@ def test_a_table_is_printed_and_written(tmp_path, capsys):
         (["table3"], "Did you mean"),
         (["table1"], "--work"),
         (["table1", "--run"], "--run: expected --work"),
+        (["table1", "--work", "nowhere"], "nowhere: no plan.json here"),
     ],
 )
 def test_what_cannot_be_made_is_refused(arguments, said, capsys):

@@ -190,7 +190,7 @@ def test_rows_are_chosen_and_missing_ones_refused(tmp_path):
     assert rows_of_runs(runs, "first", only=["sgm", "uniform_sum"]).names == ["sgm", "uniform_sum"]
     with pytest.raises(MedmdError, match="no predictions of zebra"):
         rows_of_runs(runs, "first", only=["zebra"])
-    with pytest.raises(MedmdError, match="no finished run"):
+    with pytest.raises(MedmdError, match="split: expected testing or validation"):
         rows_of_runs(runs, "first", split="training")
 
 

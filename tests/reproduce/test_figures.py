@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from benchmark_work import noisy, write_work
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
@@ -181,3 +182,9 @@ def test_figure_2_names_the_trainings_that_it_lacks():
     page = reproduce("fig2", Sources())
     assert page.missing == list(trainings())
     assert ITEMS["fig2"].kind == "curves"
+
+
+def test_labels_too_few_for_a_density_are_told_with_their_source(tmp_path):
+    write_work(tmp_path, {"uniform_sum": {"fusion": noisy(2.0)}, "remd": {"fusion": noisy(1.0)}}, patients=8)
+    with pytest.raises(MedmdError, match=r"first: density of labels: .* --datalist"):
+        reproduce("tail", Sources(runs=load_runs(tmp_path)), options=FAST)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,7 +120,7 @@ def test_figure_1_says_which_fusion_is_worse(runs, tmp_path):
     page = reproduce("fig1", Sources(runs=runs), options=FAST)
     assert [path.name for path in write_page(tmp_path, page)] == ["fig1.md", "fig1.csv", "fig1.png"]
     numbers = {row["row"]: row["mse"] for row in page.numbers if row["row"]}
-    verdict = page.text().split("Fused rows with a larger error: ")[1]
+    verdict = page.text().split("Fused rows that are worse: ")[1]
     best = min(numbers["unimodal_oct"], numbers["unimodal_fundus"])
     assert ("one joint loss" in verdict) == (numbers["joint_loss"] > best)
     assert "Re-M3Dr" not in verdict.split(".")[0]
@@ -151,3 +153,30 @@ def test_tables_of_other_networks_and_optimizers(runs):
     backbones = reproduce("backbones", Sources(runs=runs), options=FAST)
     assert "remd_vit" in backbones.missing
     assert "appendix that is not public" in backbones.text()
+
+
+def test_figure_1_by_r2_calls_the_larger_one_better(runs):
+    page = reproduce("fig1", Sources(runs=runs), options=replace(FAST, statistic="r2"))
+    numbers = {row["row"]: row["r2"] for row in page.numbers if row["row"]}
+    best = max(("unimodal_oct", "unimodal_fundus"), key=numbers.get)
+    verdict = page.text().split("The best single modality is ")[1]
+
+    assert verdict.startswith(next(row["title"] for row in page.numbers if row["row"] == best))
+    assert "Re-M3Dr" not in verdict.split("Fused rows that are worse: ")[1].split(".")[0]
+
+
+def test_lines_without_runs_are_told_apart(runs):
+    told = reproduce("settings", Sources(runs=runs), options=FAST).text()
+    assert "*, alone" not in told
+    told = reproduce("table1", Sources(runs=runs), options=FAST).text()
+    assert "EyeMoSt; EyeMoSt+; SAM" in told
+
+
+def test_a_page_of_numbers_is_not_made_of_classes(tmp_path):
+    write_work(tmp_path, {"joint_loss": {"fusion": noisy(2.0)}, "remd": {"fusion": noisy(1.0)}})
+    for path in (tmp_path / "runs").rglob("predictions.csv"):
+        table = pd.read_csv(path)
+        if "fusion" in table:
+            table.assign(fusion_p0=1.0).to_csv(path, index=False)
+    with pytest.raises(MedmdError, match="first: its targets are classes"):
+        reproduce("table1", Sources(runs=load_runs(tmp_path)), options=FAST)
