@@ -59,7 +59,7 @@ def check_settings(plan: Plan, work: Work, start: Start) -> None:
         checked.update({each.where for each in given.values()})
         for finding in _errors(dataset, method, given):
             where = _where(finding, given) or f"{dataset.name}, {method.name}"
-            text = f"{where}: {finding.sentence if where in checked else finding}."
+            text = f"{where}: {finding.sentence if where in checked else finding}"
             if finding.kind == "unused-setting" and where.startswith(_SHARED):
                 counts[text] += 1
                 unused[text] = where

@@ -61,6 +61,7 @@ def test_a_setting_that_nothing_takes_is_refused(tmp_path, changes, told):
     text = refused(tmp_path, **changes)
 
     assert told in text
+    assert "?." not in text
     # Said once, although it concerns all methods and all seeds.
     assert len(text.splitlines()) == 1
 
