@@ -11,6 +11,7 @@ from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
 
 from medmd.networks._checks import check_choice, check_image, check_positive
+from medmd.networks._heads import without_autocast
 from medmd.utils import MedmdError
 
 _BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -150,6 +151,20 @@ def _stem(dims: int, channels: int, width: int, size: int, stride: int, norm: An
     return nn.Sequential(convolution, get_norm_layer(norm, dims, width), nn.ReLU(inplace=True), pool)
 
 
+class _Stage(nn.Sequential):
+    """Blocks one after the other, in the precision of their weights where the map has shrunk to one column.
+
+    PyTorch 2.13 gives the weights of a strided convolution over such a map, in bfloat16 on a CPU, a gradient that was
+    never computed: whatever stood in memory.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] > 1:
+            return super().forward(x)
+        with without_autocast(x):
+            return super().forward(x.to(next(self.parameters()).dtype))
+
+
 def _stage(dims: int, before: int, width: int, blocks: int, stride: int, norm: Any) -> nn.Sequential:
     shortcut = None
     if stride != 1 or before != width:
@@ -157,7 +172,7 @@ def _stage(dims: int, before: int, width: int, blocks: int, stride: int, norm: A
         shortcut = nn.Sequential(convolution, get_norm_layer(norm, dims, width))
     first = ResNetBlock(before, width, dims, stride=stride, downsample=shortcut, norm=norm)
     rest = [ResNetBlock(width, width, dims, norm=norm) for _ in range(blocks - 1)]
-    return nn.Sequential(first, *rest)
+    return _Stage(first, *rest)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -103,3 +103,31 @@ def test_slices_are_channels():
 def test_wrong_arguments(change, words):
     with pytest.raises(MedmdError, match=words):
         ResNetEncoder(**{"spatial_dims": 2, "in_channels": 3, **change})
+
+
+def _fill_freed_memory():
+    """Leave NaN in the memory that the next tensors are given."""
+    sizes = (16, 64, 256, 1024, 4096, 16384, 65536)
+    kept = [torch.full((size,), float("nan")) for size in sizes for _ in range(6)]
+    del kept
+
+
+@pytest.mark.parametrize(("dims", "size"), [(2, (16, 16)), (3, (16, 16, 16)), (2, (32, 8))])
+def test_bfloat16_gradients_are_computed_where_the_map_has_one_column(dims, size):
+    torch.manual_seed(0)
+    network = ResNetEncoder(spatial_dims=dims, in_channels=1, depth=10, planes=(4, 4, 6, 8), stem_size=3, norm="batch")
+    x = torch.randn(4, 1, *size)
+    network(x).square().mean().backward()
+    exact = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+    for _ in range(5):
+        network.zero_grad()
+        _fill_freed_memory()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = network(x)
+        _fill_freed_memory()
+        out.float().square().mean().backward()
+        for name, parameter in network.named_parameters():
+            assert parameter.grad.isfinite().all(), name
+        last = "stages.3.0.conv1.weight"
+        error = (network.get_parameter(last).grad - exact[last]).norm() / exact[last].norm()
+        assert error < 0.5  # rounding of the layers before, through a batch norm of four values
