@@ -35,7 +35,7 @@ def test_every_expression_and_target_of_our_bundle_is_listed():
     for path in sorted((ROOT / "bundles" / "remd").rglob("*.json")):
         text = path.read_text(encoding="utf-8")
         listed = audit_bundle(path).entries
-        assert sum(entry.kind == "target" for entry in listed) == text.count('"_target_"'), path
+        assert sum(entry.kind == "target" for entry in listed) == text.count('_target_": "'), path
         assert sum(entry.kind == "expression" for entry in listed) == len(
             re.findall(r'(?<=[:\[,] )"\$|(?<=\[)"\$|(?<=^ {4})"\$', text, re.MULTILINE)
         ), path

@@ -28,15 +28,36 @@ def worse_than_notes(*names, **overrides):
     return [str(finding) for finding in report.findings if finding.level != "note"]
 
 
+# Methods with a network or a part of one, which some data or presets lack the inputs for.
+OWN_NETWORK = {
+    method
+    for method in METHODS
+    if any(key.startswith("network") for key in json.loads((BUNDLE / "methods" / f"{method}.json").read_text()))
+}
+
+
+def clean_or_a_network_for_other_inputs(method, *files):
+    found = worse_than_notes("train.json", *files, f"methods/{method}.json")
+    # Of the method's file, or of the data's where it says of what classes or tasks its own network is.
+    elsewhere = [each for each in found if ": network#" not in each]
+    return elsewhere if method in OWN_NETWORK else found
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_clean_with_every_method(preset):
     for method in METHODS:
-        files = ["train.json", *AFTER.get(preset, []), f"presets/{preset}.json", f"methods/{method}.json"]
-        assert worse_than_notes(*files) == []
+        files = [*AFTER.get(preset, []), f"presets/{preset}.json"]
+        assert clean_or_a_network_for_other_inputs(method, *files) == []
 
 
 @pytest.mark.parametrize("data", DATA)
 def test_every_data_set_is_clean_with_every_method(data):
+    for method in METHODS:
+        assert clean_or_a_network_for_other_inputs(method, f"data/{data}.json") == []
+
+
+@pytest.mark.parametrize("data", ["hospital", "stage2"])
+def test_eyes_with_both_images_take_every_method(data):
     for method in METHODS:
         assert worse_than_notes("train.json", f"data/{data}.json", f"methods/{method}.json") == []
 
