@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,20 +48,21 @@ class Path(NamedTuple):
         return "none"
 
 
-def loss(point: Vector) -> float:
-    """The landscape: two inverted Gaussians in a shallow bowl."""
-    value = _BOWL * float(point @ point)
+def loss(point: Vector) -> Any:
+    """The landscape, two inverted Gaussians in a shallow bowl: (..., 2) -> (...)."""
+    value = _BOWL * (point**2).sum(axis=-1)
     for centre, depth, width in zip((SHARP, FLAT), _DEPTHS, _WIDTHS, strict=True):
-        value -= depth * float(np.exp(-np.sum((point - centre) ** 2) / (2 * width**2)))
+        value = value - depth * np.exp(-((point - centre) ** 2).sum(axis=-1) / (2 * width**2))
     return value
 
 
 def gradient(point: Vector) -> Vector:
-    """Its gradient."""
+    """Its gradient: (..., 2) -> (..., 2)."""
     found = 2 * _BOWL * point
     for centre, depth, width in zip((SHARP, FLAT), _DEPTHS, _WIDTHS, strict=True):
         offset = point - centre
-        found = found + depth / width**2 * offset * np.exp(-(offset @ offset) / (2 * width**2))
+        height = np.exp(-(offset**2).sum(axis=-1, keepdims=True) / (2 * width**2))
+        found = found + depth / width**2 * offset * height
     return np.asarray(found)
 
 
@@ -71,51 +72,58 @@ def largest_curvature(point: Vector, *, step: float = 1e-4) -> float:
     return float(np.linalg.eigvalsh((np.array(columns) + np.array(columns).T) / 2).max())
 
 
-def descend(
-    start: Sequence[float],
+def descend(start: Sequence[float], *, rule: str, gamma: float, seed: int = 0, **options: Any) -> Path:
+    """One gradient descent with a factor of the gradient; see `descend_all`."""
+    return descend_all([start], rule=rule, gamma=gamma, seeds=[seed], **options)[0]
+
+
+def descend_all(
+    starts: Sequence[Sequence[float]],
     *,
     rule: str,
     gamma: float,
+    seeds: Sequence[int],
     rate: float = 0.1,
     steps: int = 400,
     rho: float = 0.05,
     window: int = 50,
     clip: tuple[float, float] = (1 / 3, 3.0),
     noise: float = 0.0,
-    seed: int = 0,
-) -> Path:
-    """Gradient descent with a factor of the gradient.
+) -> list[Path]:
+    """Gradient descents with a factor of the gradient, none of which depends on the others.
 
     Args:
-        start: first point.
+        starts: first point of each.
         rule: `fixed` (gamma), `paper` (gamma times sharpness over its running median, clipped) or `inverse` (the
             reciprocal ratio: smaller steps where the loss is steep).
         gamma: the factor, gamma_base of the dynamic rules.
+        seeds: of the noise of each.
         rate: learning rate.
         steps: T.
         rho: radius of the probe.
         window: how many values the median is taken of.
         clip: bounds of the ratio.
         noise: SD of Gaussian noise of each gradient component, as of batches.
-        seed: of the noise.
     """
-    generator = np.random.default_rng(seed)
-    points, gammas, measured = [np.asarray(start, dtype=np.float64)], [], []
-    for _ in range(steps):
+    drawn = np.stack([np.random.default_rng(seed).normal(size=(steps, 2)) for seed in seeds], axis=1)
+    points, gammas, measured = [np.asarray(starts, dtype=np.float64)], [], []
+    for step in range(steps):
         here = points[-1]
-        noisy = gradient(here) + noise * generator.normal(size=2)
-        move = rho * noisy / (np.linalg.norm(noisy) + 1e-12)
+        noisy = gradient(here) + noise * drawn[step]
+        move = rho * noisy / (np.linalg.norm(noisy, axis=-1, keepdims=True) + 1e-12)
         measured.append(loss(here + move) - loss(here - move))
-        factor = gamma * _ratio(measured[-window:], rule, clip)
-        gammas.append(factor)
-        points.append(here - rate * factor * noisy)
-    path = np.array(points)
-    return Path(path, np.array([loss(point) for point in path]), np.array(gammas), np.array(measured))
+        gammas.append(gamma * _ratio(np.array(measured[-window:]), rule, clip))
+        points.append(here - rate * gammas[-1][:, None] * noisy)
+    paths = np.stack(points, axis=1)
+    kept = (np.array(values).T for values in (gammas, measured))
+    return [Path(path, loss(path), *each) for path, *each in zip(paths, *kept, strict=True)]
 
 
-def _ratio(window: Sequence[float], rule: str, clip: tuple[float, float]) -> float:
-    median = float(np.median(window))
-    if rule == "fixed" or median <= 1e-12:
-        return 1.0
-    ratio = float(np.clip(window[-1] / median, *clip))
-    return 1.0 / ratio if rule == "inverse" else ratio
+def _ratio(window: Vector, rule: str, clip: tuple[float, float]) -> Vector:
+    """(values, descents) -> (descents,)."""
+    median = np.median(window, axis=0)
+    usable = median > 1e-12
+    ratio = np.clip(np.divide(window[-1], median, out=np.ones_like(median), where=usable), *clip)
+    if rule == "fixed":
+        return np.ones_like(median)
+    return np.where(usable, 1.0 / ratio if rule == "inverse" else ratio, 1.0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medmd.report.drawing import BLUE, GREEN, ORANGE, legend_below, name_axes, new_figure, png, title_figure
 from medmd.reproduce._items import Item
 from medmd.reproduce._page import Page
-from medmd.reproduce._propositions import FLAT, SHARP, Path, descend, largest_curvature, loss
+from medmd.reproduce._propositions import FLAT, SHARP, Path, descend_all, largest_curvature, loss
 
 RULES = {"fixed": "fixed gamma", "paper": "gamma rises with sharpness (the paper's)", "inverse": "gamma falls with it"}
 GAMMAS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0)
@@ -47,21 +47,22 @@ def propositions_page(item: Item, *, seed: int = 0) -> Page:
         "gradient; at the bottom of a sharp basin it is small. The dynamic rule therefore takes the largest steps "
         "where the loss is steep, not where it is curved: the stability condition asks for the opposite."
     )
-    paths = {rule: _descend(rule, _SHOWN, 0, seed) for rule in RULES}
+    paths = {rule: _descend(rule, _SHOWN, seed, number=1)[0] for rule in RULES}
     page.draw("", "Paths of the three rules on the landscape, and their losses.", _figure(paths))
     return page
 
 
-def _descend(rule: str, gamma: float, number: int, seed: int) -> Path:
-    start = SHARP + 0.1 * np.random.default_rng([seed, number]).normal(size=2)
-    return descend(start.tolist(), rule=rule, gamma=gamma, rate=_RATE, noise=_NOISE, seed=number)
+def _descend(rule: str, gamma: float, seed: int, *, number: int = _STARTS) -> list[Path]:
+    starts = [SHARP + 0.1 * np.random.default_rng([seed, each]).normal(size=2) for each in range(number)]
+    places = [start.tolist() for start in starts]
+    return descend_all(places, rule=rule, gamma=gamma, rate=_RATE, noise=_NOISE, seeds=range(number))
 
 
 def _counts(seed: int) -> list[dict[str, Any]]:
     found = []
     for rule in RULES:
         for gamma in GAMMAS:
-            ends = [_descend(rule, gamma, number, seed) for number in range(_STARTS)]
+            ends = _descend(rule, gamma, seed)
             found.append({"rule": rule, "gamma": gamma, "crossed": sum(end.crossed for end in ends),
                           "in_flat": sum(end.basin == "flat" for end in ends), "descents": _STARTS})  # fmt: skip
     return found
@@ -104,5 +105,4 @@ def _figure(paths: dict[str, Path]) -> bytes:
 
 
 def _grid(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    points = np.stack([x.ravel(), y.ravel()], axis=1)
-    return np.array([loss(point) for point in points]).reshape(x.shape)
+    return np.asarray(loss(np.stack([x, y], axis=-1)))
