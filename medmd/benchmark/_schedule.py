@@ -73,10 +73,13 @@ def is_missing(work: Work, start: Start, key: RunKey) -> bool:
 
 
 def missing_runs(plan: Plan, work: Work, start: Start, datalists: Mapping[str, Path]) -> list[Job]:
-    """The runs that have not ended, or failed and are asked for again."""
+    """The runs that have not ended, or failed and are asked for again.
+
+    A core method whose search found no settings is not run: with other settings it would stand beside searched ones.
+    """
     found = []
     for dataset, method, key in planned(plan, start):
-        if is_missing(work, start, key):
+        if _is_ready(work, plan, dataset, method, key.fold) and is_missing(work, start, key):
             found.append(job_of(plan, work, datalists, dataset, method, key))
     return found
 
@@ -128,3 +131,9 @@ def _chosen(work: Work, plan: Plan, dataset: DatasetPlan, method: MethodPlan, fo
     if not plan.is_tuned(dataset, method) or not path.is_file():
         return {}
     return dict(read_json(path)["chosen"] or {})
+
+
+def _is_ready(work: Work, plan: Plan, dataset: DatasetPlan, method: MethodPlan, fold: int) -> bool:
+    """Whether the settings of a run are known: none are searched, or the search has come to its end."""
+    path = work.tuning(dataset.name, method.name, fold)
+    return not plan.is_tuned(dataset, method) or (path.is_file() and read_json(path)["chosen"] is not None)

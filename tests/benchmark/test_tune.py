@@ -102,6 +102,24 @@ def test_a_search_without_any_result_chooses_nothing(job, monkeypatch):
         tune(job)
 
 
+def test_a_method_whose_search_found_nothing_is_not_run_with_other_settings(tmp_path, monkeypatch, caplog):
+    fit = worker.fit
+
+    def failing(job, splits):
+        if job.method.name == "remd" and job.settings:
+            msg = "it diverged"
+            raise MedmdError(msg)
+        return fit(job, splits)
+
+    monkeypatch.setattr(worker, "fit", failing)
+    space = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}
+    plan = small_plan(tmp_path, tuning={"trials": 2, "space": space}, methods=METHODS, seeds=1)
+    runs = run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
+    assert list(runs.results["method"]) == ["uniform_sum"]
+    assert "none of 2 trials came to its end" in caplog.text
+    assert runs.problems == ["numbers, remd: 1 of 1 runs are missing."]
+
+
 @pytest.mark.usefixtures("quick")
 def test_another_search_in_the_same_place_is_refused(job, tmp_path):
     tune(job)
