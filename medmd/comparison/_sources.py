@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from medmd.benchmark._rows import is_share
-from medmd.report import load_inputs, predictor_columns, predictor_label, reference_columns
+from medmd.report import load_inputs, predictor_columns, predictor_label, probability_columns, reference_columns
 from medmd.utils import MedmdError
 
 if TYPE_CHECKING:
@@ -78,8 +77,7 @@ def rows_of_tables(
             found = ", ".join(sorted(set(inputs.table["split"]))) or "none"
             msg = f"{path}: no case in split {split!r}. Found: {found}. Choose one of them with --split."
             raise MedmdError(msg)
-        known = list(table.columns)
-        classes = classes or any(is_share(column, known) for column in known)
+        classes = classes or any(probability_columns(table, column) for column in predictor_columns(table))
         for column in _columns_of(table, columns, single=len(names) == 1, where=str(path)):
             row = _row_name(name, column, single=len(names) == 1)
             titles[row] = _title(row, column, single=len(names) == 1, method=inputs.method)
