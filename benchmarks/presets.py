@@ -24,7 +24,7 @@ from monai.bundle import ConfigParser
 
 from medmd.balancing import SGM, Losses
 from medmd.losses import MeanSquaredErrorLoss
-from medmd.networks import MultimodalRegressor, build_network
+from medmd.networks import MultimodalNetwork, build_network
 from medmd.utils import write_atomic, write_json
 from medmd.workflows import environment, resolve_literals
 
@@ -101,13 +101,13 @@ def _milliseconds(step: Any, steps: int) -> float:
     return statistics.median(times)
 
 
-def _unimodal_step(network: MultimodalRegressor, inputs: dict[str, torch.Tensor], target: torch.Tensor) -> None:
+def _unimodal_step(network: MultimodalNetwork, inputs: dict[str, torch.Tensor], target: torch.Tensor) -> None:
     for name, value in inputs.items():
         prediction, _ = network.forward_unimodal(name, value)
         MeanSquaredErrorLoss()(prediction, target).backward()
 
 
-def _fusion_step(network: MultimodalRegressor, inputs: dict[str, torch.Tensor], target: torch.Tensor) -> None:
+def _fusion_step(network: MultimodalNetwork, inputs: dict[str, torch.Tensor], target: torch.Tensor) -> None:
     loss = MeanSquaredErrorLoss()
 
     def closure() -> Losses:
