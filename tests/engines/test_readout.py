@@ -107,7 +107,7 @@ def test_stage_two_trains_tasks(tiny, balancer):
 def test_ogm_ge_compares_modalities_and_refuses_tasks(tiny):
     network = MultitaskNetwork(encoders(), tasks={"kind": 3, "md": None})
     trainer = tiny.fusion(network, of_tasks(tiny.cases()), loss_function=MultitaskLoss(), balancer=OGMGE())
-    with pytest.raises(ValueError, match="expected a fused loss"):
+    with pytest.raises(ValueError, match="expects a fused loss"):
         trainer.run()
 
 
