@@ -92,7 +92,7 @@ def _about(runs: Runs) -> str:
     done = runs.results[runs.results["status"] == "finished"]
     hours = float(done["processor"].sum()) / 3600
     versions = runs.result(done["folder"].iloc[0])["versions"] if len(done) else {}
-    told = ", ".join(f"{key} {value}" for key, value in versions.items() if key in ("python", "torch", "monai"))
+    told = "".join(f"; {key} {value}" for key, value in versions.items() if key in ("python", "torch", "monai"))
     rows = [
         [
             _title(runs, str(name)),
@@ -103,7 +103,7 @@ def _about(runs: Runs) -> str:
         for name, part in done.groupby("dataset", sort=False)
     ]
     return (
-        f"{len(done)} runs, {hours:.1f} hours of one processor core in training (searches not counted); {told}.\n\n"
+        f"{len(done)} runs, {hours:.1f} hours of one processor core in training (searches not counted){told}.\n\n"
         + markdown_table(["", "runs", "hours", "median seconds a run"], rows)
     )
 

@@ -111,7 +111,7 @@ def measure(runs: Runs, dataset: str, *, seed: int = 0) -> Place | None:
     rows = rows_of_runs(runs, dataset)
     if single not in rows.names:
         return None
-    comparison = compare_rows(rows, baseline=single, statistic="mse", correction="none", seed=seed, permutations=1)
+    comparison = compare_rows(rows, baseline=single, statistic="mse", correction="none", seed=seed)
     entries = {entry["name"]: entry for entry in comparison["rows"]}
     scale = entries[single]["metrics"]["mse"]["estimate"]
     cells = {
@@ -169,6 +169,11 @@ def _plain(place: Place) -> dict[str, Any]:
     return {"name": place.name, "title": place.title, "best_single": place.single, **numbers, "methods": cells}
 
 
+def _ink(depth: float) -> str:
+    """Readable on a cell of that depth, from -1 to 1."""
+    return "white" if abs(depth) > 0.6 else "black"
+
+
 def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str], path: Path) -> None:
     """Cohorts x methods, coloured by the difference; a dot where the interval leaves out 0."""
     import matplotlib as mpl
@@ -186,7 +191,15 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
             if name in place.cells:
                 value, low, high = place.cells[name]
                 mark = " •" if low > 0 or high < 0 else ""
-                axes.text(column, row, f"{100 * value:+.0f}{mark}", ha="center", va="center", fontsize=8)
+                axes.text(
+                    column,
+                    row,
+                    f"{100 * value:+.0f}{mark}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=_ink(100 * value / most),
+                )
     axes.set_xticks(range(len(methods)), [titles[name] for name in methods], rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(len(places)), [place.title for place in places], fontsize=8)
     figure.colorbar(image, ax=axes, label="MSE against the best single modality, %", shrink=0.9)

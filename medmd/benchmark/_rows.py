@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from medmd.metrics import blend, blend_weights
+from medmd.metrics import blend, blend_weights, is_probability
 
 WEIGHTS = ("equal", "validation")
 
@@ -84,12 +84,6 @@ def ensemble(long: pd.DataFrame) -> pd.DataFrame:
     return long.assign(prediction=long.groupby(["fold", "case_id"], sort=False)["prediction"].transform("mean"))
 
 
-def is_share(column: str, columns: list[str]) -> bool:
-    """Whether a column holds the probability of a class, such as `fusion_p0`, and is no prediction of its own."""
-    before, _, number = column.rpartition("_p")
-    return number.isdigit() and before in columns
-
-
 def rows_of(plan: Mapping[str, Any]) -> list[Row]:
     """The rows of a resolved plan, in its order: a method that is run is one too."""
     return [
@@ -114,4 +108,4 @@ def _fitting(pattern: str, found: list[str]) -> dict[str, str]:
     if "*" not in pattern:
         return {pattern: ""} if pattern in found else {}
     fits = re.compile(re.escape(pattern).replace(r"\*", "(.+)"))
-    return {c: match.group(1) for c in found if not is_share(c, found) and (match := fits.fullmatch(c))}
+    return {c: match.group(1) for c in found if not is_probability(c, found) and (match := fits.fullmatch(c))}

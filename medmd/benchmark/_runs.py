@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from medmd.benchmark._rows import Row, ensemble, is_share, rows_of
+from medmd.benchmark._rows import Row, ensemble, rows_of
 from medmd.benchmark._work import PREDICTIONS, Work, read_result
+from medmd.metrics import is_probability
 from medmd.report import read_predictions
 from medmd.utils import MedmdError, read_json
 
@@ -120,7 +121,7 @@ class Runs:
 
 def _has_shares(table: pd.DataFrame) -> bool:
     columns = list(table.columns)
-    return any(is_share(name, columns) for name in columns)
+    return any(is_probability(name, columns) for name in columns)
 
 
 def load_runs(work: str | Path) -> Runs:

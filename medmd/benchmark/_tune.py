@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from medmd.benchmark._job import Job, TuningJob
-from medmd.benchmark._rows import Row, is_share
+from medmd.benchmark._rows import Row
+from medmd.metrics import probability_columns
 from medmd.utils import MedmdError, WriteError, read_json, write_json
 
 if TYPE_CHECKING:
@@ -76,11 +77,10 @@ def objective(table: pd.DataFrame, column: str) -> float:
 
 def _loss(table: pd.DataFrame, name: str) -> float:
     known = table[table["target"].notna() & table[name].notna()]
-    columns = list(table.columns)
-    shares = [column for column in columns if column.startswith(f"{name}_p") and is_share(column, columns)]
+    shares = probability_columns(table, name)
     if not shares:
         return float(((known[name] - known["target"]) ** 2).mean())
-    found = known[[f"{name}_p{position}" for position in range(len(shares))]].to_numpy()
+    found = known[shares].to_numpy()
     own = found[np.arange(len(known)), known["target"].astype(int)]
     return float(-np.log(np.clip(own, _SMALLEST, 1.0)).mean())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison._compare import HIGHER_IS_BETTER, LEVEL, Comparison
@@ -48,9 +48,12 @@ def critical_figure(ranking: Mapping[str, Any]) -> bytes:
     axis.grid(visible=False)
     axis.spines[["left", "bottom"]].set_visible(False)
     axis.set_yticks([])
-    axis.xaxis.tick_top()
+    axis.set_xticks([])
     axis.set_xlim(0.5, size + 0.5)
     axis.axhline(0.0, color="black", linewidth=1.2)
+    for rank in range(1, size + 1):
+        axis.plot([rank, rank], [0.0, 0.12], color="black", linewidth=1.0)
+        axis.annotate(str(rank), (rank, 0.2), fontsize=8.5, ha="center")
     lowest = _draw_groups(axis, ranking)
     _draw_names(axis, ranking, lowest)
     distance = min(ranking["critical_difference"], size - 1.0)
@@ -60,10 +63,19 @@ def critical_figure(ranking: Mapping[str, Any]) -> bytes:
     title_figure(
         figure,
         f"Mean ranks by {NAMES[ranking['statistic']]} over {ranking['blocks']} blocks "
-        f"({', '.join(name for name in ranking['datasets'] if name) or 'one data set'}, each seed a block)",
+        f"({_told(ranking['datasets'])}, each seed a block)",
         f"Friedman p = {ranking['p_value']:.2g}; bars join what Nemenyi at {ranking['level']:g} does not part",
     )
     return png(figure)
+
+
+_NAMED = 3
+
+
+def _told(datasets: Sequence[str]) -> str:
+    """A few data sets by name, more by number: the title is one line."""
+    names = [name for name in datasets if name]
+    return f"{len(names)} data sets" if len(names) > _NAMED else ", ".join(names) or "one data set"
 
 
 def _draw_groups(axis: Axes, ranking: Mapping[str, Any]) -> float:

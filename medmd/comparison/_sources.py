@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from medmd.report import load_inputs, predictor_columns, predictor_label, probability_columns, reference_columns
+from medmd.metrics import probability_columns
+from medmd.report import load_inputs, predictor_columns, predictor_label, reference_columns
 from medmd.utils import MedmdError
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from medmd.engines._contrastive import ContrastiveTrainer
 from medmd.engines._evaluator import RegressionEvaluator, predict_table
 from medmd.engines._fusion import FusionTrainer
 from medmd.engines._precision import autocast
-from medmd.engines._readout import probability_columns
 from medmd.engines._record import StepRecord
 from medmd.engines._skip import SkippedSteps
 from medmd.engines._tracks import ModalityTrack, ModalityTracks
@@ -24,5 +23,4 @@ __all__ = [
     "WholeLoss",
     "autocast",
     "predict_table",
-    "probability_columns",
 ]

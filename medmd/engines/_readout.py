@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from medmd.metrics import classification_metrics, regression_metrics
+from medmd.metrics import classification_metrics, probability_columns, regression_metrics
 from medmd.networks import Predictions
 
 KEPT_METRICS = ("mse", "mae", "r2")
@@ -95,11 +95,3 @@ def _measure_head(table: pd.DataFrame, head: str, target: str, name: str) -> dic
         return {f"{name}_{key}": metrics[key] for key in KEPT_CLASS_METRICS}
     metrics = regression_metrics(known[target].to_numpy(), known[head].to_numpy(), on_undefined="ignore")
     return {f"{name}_{key}": metrics[key] for key in KEPT_METRICS}
-
-
-def probability_columns(table: pd.DataFrame, name: str) -> list[str]:
-    """The columns of the probabilities of a prediction of classes, in the order of the classes; none of a number."""
-    found: list[str] = []
-    while f"{name}_p{len(found)}" in table.columns:
-        found.append(f"{name}_p{len(found)}")
-    return found

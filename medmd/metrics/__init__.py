@@ -14,6 +14,7 @@ from medmd.metrics._inputs import UndefinedMetricWarning
 from medmd.metrics._intervals import Interval
 from medmd.metrics._paired import Difference, paired_difference
 from medmd.metrics._permutation import COMPARED, PermutationTest, permutation_test
+from medmd.metrics._probability_columns import is_probability, probability_columns
 from medmd.metrics._ranks import RankComparison, compare_ranks, critical_difference
 from medmd.metrics._regression import STATISTICS, regression_metrics, undefined_reasons
 from medmd.metrics._weighted import weighted_statistics
@@ -40,8 +41,10 @@ __all__ = [
     "confusion_matrix",
     "correct_p_values",
     "critical_difference",
+    "is_probability",
     "paired_difference",
     "permutation_test",
+    "probability_columns",
     "regression_metrics",
     "resample_weights",
     "smape",

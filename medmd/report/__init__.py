@@ -13,7 +13,6 @@ from medmd.report._strata import Stratum, severity_strata
 from medmd.report._tables import (
     IDENTITY_COLUMNS,
     predictor_columns,
-    probability_columns,
     read_history,
     read_predictions,
     reference_columns,
@@ -34,7 +33,6 @@ __all__ = [
     "load_inputs",
     "predictor_columns",
     "predictor_label",
-    "probability_columns",
     "read_history",
     "read_predictions",
     "reference_columns",

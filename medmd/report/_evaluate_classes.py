@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medmd.metrics import clustered_bootstrap_classes, confusion_matrix
+from medmd.metrics import clustered_bootstrap_classes, confusion_matrix, probability_columns
 from medmd.report._evaluate import Evaluation, entry_of, existing, rows_of_split
-from medmd.report._tables import check_predictions, predictor_columns, probability_columns, reference_columns
+from medmd.report._tables import check_predictions, predictor_columns, reference_columns
 from medmd.utils import MedmdError, derive_seed
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medmd.metrics import probability_columns
 from medmd.report._document import Block, Heading, Paragraph, Table
 from medmd.report._evaluate import Evaluation
 from medmd.report._figures import main_predictor
 from medmd.report._format import number, with_interval
 from medmd.report._sections import Label
-from medmd.report._tables import probability_columns
 
 _WORST = 10
 _HEADER = ("predictor", "accuracy", "balanced accuracy", "macro F1", "quadratic kappa", "log loss", "n")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from medmd.metrics import is_probability, probability_columns
 from medmd.utils import MedmdError, atomic_path
 
 IDENTITY_COLUMNS = ("case_id", "patient_id", "split", "laterality", "target")
@@ -17,7 +17,6 @@ _REQUIRED = ("case_id", "patient_id", "split", "target")
 _INFO = "info_"
 _REFERENCE = "reference_"
 _TASK = "task_"
-_PROBABILITY = re.compile(r"(.+)_p\d+")
 _HISTORY = ("stage", "epoch", "iteration", "name", "value")
 
 
@@ -27,21 +26,13 @@ def predictor_columns(table: pd.DataFrame) -> list[str]:
     Probabilities of classes (`fusion_p0`) belong to their prediction and are none of their own; nor are the columns of
     single tasks (`task_<task>`), of which the first stands in `fusion`.
     """
-    extra = [name for name in table.columns if name not in IDENTITY_COLUMNS and not _is_probability(name, table)]
+    extra = [name for name in table.columns if name not in IDENTITY_COLUMNS and not is_probability(name, table)]
     return [name for name in extra if not name.startswith((_INFO, _REFERENCE, _TASK))]
 
 
 def reference_columns(table: pd.DataFrame) -> list[str]:
     """The columns that hold references (a constant, ceilings of the phantom), in the order of the table."""
-    return [name for name in table.columns if name.startswith(_REFERENCE) and not _is_probability(name, table)]
-
-
-def probability_columns(table: pd.DataFrame, predictor: str) -> list[str]:
-    """The columns of the probabilities of a predictor of classes, in the order of the classes; none of a number."""
-    found: list[str] = []
-    while f"{predictor}_p{len(found)}" in table.columns:
-        found.append(f"{predictor}_p{len(found)}")
-    return found
+    return [name for name in table.columns if name.startswith(_REFERENCE) and not is_probability(name, table)]
 
 
 def task_table(table: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -58,11 +49,6 @@ def task_table(table: pd.DataFrame, task: str) -> pd.DataFrame:
     own = {"fusion": table[head]}
     own |= {name.replace(head, "fusion", 1): table[name] for name in probability_columns(table, head)}
     return table[kept].assign(target=table[target], **own)
-
-
-def _is_probability(name: str, table: pd.DataFrame) -> bool:
-    match = _PROBABILITY.fullmatch(name)
-    return match is not None and match[1] in table.columns
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:

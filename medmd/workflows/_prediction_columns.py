@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from medmd.data import Case, TargetSpec
-from medmd.engines import probability_columns
+from medmd.metrics import probability_columns
 
 
 def case_columns(rows: list[Case], split: str, target: TargetSpec | None = None) -> pd.DataFrame:

@@ -12,7 +12,8 @@ import torch
 from monai.data import DataLoader
 
 from medmd.data import CaseDataset
-from medmd.engines import predict_table, probability_columns
+from medmd.engines import predict_table
+from medmd.metrics import probability_columns
 from medmd.utils import MedmdError, progress
 from medmd.workflows._model_folder import ModelFolder, load_model_folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from benchmark_cohort import METHODS, small_plan
 
 from medmd.benchmark import run_plan
@@ -28,12 +27,3 @@ def test_a_changed_overlay_is_told_and_its_runs_are_kept(tmp_path, caplog):
     assert len(told) == 1
     assert told[0].endswith("delete runs/numbers/uniform_sum.")
     assert result.read_bytes() == before
-
-
-@pytest.mark.parametrize("peer", ["constant"])
-def test_a_peer_has_no_configuration(tmp_path, caplog, peer):
-    plan = small_plan(tmp_path, methods=[{"name": peer, "peer": peer, "label": "peer", "seeds": 1}])
-    for _ in range(2):
-        with caplog.at_level("WARNING"):
-            run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
-    assert "another configuration" not in caplog.text

@@ -6,9 +6,9 @@ import torch
 from monai.data import DataLoader
 
 from medmd.balancing import MGDA, OGMGE, SGM, UniformSum
-from medmd.engines import RegressionEvaluator, predict_table, probability_columns
+from medmd.engines import RegressionEvaluator, predict_table
 from medmd.losses import ClassificationLoss, MultitaskLoss, SupConLoss
-from medmd.metrics import classification_metrics
+from medmd.metrics import classification_metrics, probability_columns
 from medmd.networks import MultimodalClassifier, MultitaskNetwork, SmallCnnEncoder, VectorEncoder
 from medmd.utils import MedmdError
 
