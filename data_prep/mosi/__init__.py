@@ -4,7 +4,7 @@
 CMU-MultimodalSDK can run code when they are opened.
 """
 
-from data_prep._release import Release
+from data_prep._release import Choice, Release
 from data_prep.mosi._read import read
 
 __all__ = ["RELEASE"]
@@ -24,8 +24,20 @@ are not read. From the SDK, in an environment that you trust with them:
 
 The parts train and test are kept; without a part valid, speakers of train become the list validation. Videos are
 numbered: their names are addresses on the web. An input with a number that is not finite is missing for that
-utterance.""",
+utterance.
+
+In the .npz that circulates, text and video come from networks that were trained on the opinions of the part train: they
+tell its opinions, but hardly those of others, so that a list validation from train says nothing about test. Compare
+methods with --part test: its videos alone, split anew.""",
     citation='Zadeh et al., "MOSI: Multimodal Corpus of Sentiment Intensity", arXiv:1606.06259, 2016',
     licence="research use, no redistribution",
     read=read,
+    choices=(
+        Choice(
+            name="part",
+            help="all; or test: without the videos on which features were trained",
+            default="all",
+            allowed=("all", "test"),
+        ),
+    ),
 )

@@ -28,7 +28,11 @@ Arrays = dict[str, "npt.NDArray[Any]"]
 
 
 def read(source: Path, settings: Mapping[str, Any]) -> Content:
-    """Read the `.npz`; `settings` are empty.
+    """Read the `.npz`.
+
+    Args:
+        source: the file or its folder.
+        settings: `part`: "all", or "test" for that part alone, which then is no list of its own.
 
     Raises:
         MedmdError: there is no such file, or its arrays are not those of `_HOW`.
@@ -47,6 +51,8 @@ def read(source: Path, settings: Mapping[str, Any]) -> Content:
         raise MedmdError(msg)
     parts = [part for part in _PARTS if f"{part}_y" in arrays]
     _check(path.name, arrays, parts)
+    if settings["part"] == "test":
+        parts = ["test"]
     joined = {name: np.concatenate([arrays[f"{part}_{name}"] for part in parts]) for name in (*INPUTS, "y", "uid")}
     matrices = {name: joined[name].astype(np.float32) for name in INPUTS}
     whole = whole_rows(matrices)
@@ -58,7 +64,8 @@ def read(source: Path, settings: Mapping[str, Any]) -> Content:
         target = float(joined["y"][place])
         inputs = {name: row(name, place) if whole[name][place] else None for name in INPUTS}
         content.cases.append(Case(case_id=case_id, patient_id=patient_id, inputs=inputs, target=round(target, 4)))
-        content.parts[case_id] = home[place]
+        if len(parts) > 1:
+            content.parts[case_id] = home[place]
         reason = _fault(target, inputs)
         if reason:
             content.excluded[case_id] = reason

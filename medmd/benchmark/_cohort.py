@@ -19,7 +19,7 @@ from medmd.utils import MedmdError
 SPLIT_SEED = 0
 _LISTS = ("training", "validation", "testing")
 # Datasets, and folds of one with its cases prepared, that a worker keeps at a time.
-_COHORTS, _FOLDS = 2, 3
+_COHORTS, _FOLDS = 2, 5
 
 
 @dataclass

@@ -175,6 +175,8 @@ def _plain(value: Any, where: str) -> Any:
         return _plain(value.tolist(), where)
     if isinstance(value, float):
         return _finite(value, where)
+    if isinstance(value, list) and set(map(type, value)) == {float} and math.isfinite(sum(value)):
+        return value  # thousands of vectors, each of hundreds of numbers
     if isinstance(value, Sequence | Iterable):
         return [_plain(item, where) for item in value]
     msg = f"{where}: expected a JSON value, got {type(value).__name__}."

@@ -59,6 +59,21 @@ def test_its_own_validation_part_and_a_new_split(tmp_path):
     assert sum(map(len, people)) == len(set.union(*people)) == 18
 
 
+def test_the_test_part_alone_is_split_anew(tmp_path, capsys):
+    source, out = write_mosi(tmp_path / "mosi", valid=True), tmp_path / "out"
+    assert main([str(source), str(out), "--part", "test", "--test-fraction", "0.25", "--validation-fraction", "0.25"]) == 0
+    assert "utterances: 20 in = 20 converted" in capsys.readouterr().out
+    datalist, arrays = load_datalist(out / "datalist.json"), arrays_of(source)
+    assert set(datalist.splits) == {"training", "validation", "testing"}
+    found = sorted((case.case_id, case.target) for _, case in datalist.cases())
+    np.testing.assert_allclose([target for _, target in found], arrays["test_y"], atol=1e-4)
+    people = [{case.patient_id for case in cases} for cases in datalist.splits.values()]
+    assert sum(map(len, people)) == len(set.union(*people)) == 4
+    with pytest.raises(SystemExit):
+        main([str(source), str(tmp_path / "none"), "--part", "train"])
+    assert "invalid choice" in capsys.readouterr().err
+
+
 def test_what_is_not_finite_is_missing_and_twins_leave_the_earlier_part(tmp_path):
     source = write_mosi(tmp_path / "mosi")
     arrays = arrays_of(source)
