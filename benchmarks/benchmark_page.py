@@ -91,6 +91,8 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
 def _about(runs: Runs) -> str:
     done = runs.results[runs.results["status"] == "finished"]
     hours = float(done["processor"].sum()) / 3600
+    searches = runs.searches()
+    spent = float(searches["processor"].sum()) / 3600
     versions = runs.result(done["folder"].iloc[0])["versions"] if len(done) else {}
     told = "".join(f"; {key} {value}" for key, value in versions.items() if key in ("python", "torch", "monai"))
     rows = [
@@ -103,9 +105,15 @@ def _about(runs: Runs) -> str:
         for name, part in done.groupby("dataset", sort=False)
     ]
     return (
-        f"{len(done)} runs, {hours:.1f} hours of one processor core in training (searches not counted){told}.\n\n"
+        f"{len(done)} runs, {hours:.1f} hours of one processor core; {int(searches['trials'].sum())} trials in "
+        f"{len(searches)} searches of settings, {spent:.1f} hours{_unmeasured(searches)}{told}.\n\n"
         + markdown_table(["", "runs", "hours", "median seconds a run"], rows)
     )
+
+
+def _unmeasured(searches: pd.DataFrame) -> str:
+    unknown = int(searches["processor"].isna().sum())
+    return f" (without {unknown} searches whose time was not recorded)" if unknown else ""
 
 
 def _claims(tested: dict[str, list[Finding]]) -> list[str]:

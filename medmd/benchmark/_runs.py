@@ -44,6 +44,16 @@ class Runs:
         """Names of the plan's data sets."""
         return [dataset["name"] for dataset in self.plan["datasets"]]
 
+    def searches(self) -> pd.DataFrame:
+        """One row a search of settings: `dataset, method, fold, trials, processor` (seconds, NaN where unknown)."""
+        found = []
+        for path in sorted((self.root / "tuning").glob("*/*/fold*.json")):
+            record = read_json(path)
+            seconds = [trial.get("processor") for trial in record["trials"]]
+            known = None if None in seconds else sum(seconds)
+            found.append([*(record[name] for name in ("dataset", "method", "fold")), len(seconds), known])
+        return pd.DataFrame(found, columns=["dataset", "method", "fold", "trials", "processor"])
+
     def table(self, folder: str | Path) -> pd.DataFrame:
         """The table of predictions of one run, as it was written.
 

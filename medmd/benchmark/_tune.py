@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,8 @@ def tune(job: TuningJob) -> dict[str, Any]:
         job: what to search.
 
     Returns:
-        The record, as it stands in the folder `tuning`: `trials` (`settings`, `value`, `status`), `chosen`, `seed`,
-        `budget`.
+        The record, as it stands in the folder `tuning`: `trials` (`settings`, `value`, `status`, `processor` seconds),
+        `chosen`, `seed`, `budget`.
 
     Raises:
         MedmdError: what is recorded belongs to another search, or no trial came to its end.
@@ -46,7 +47,9 @@ def tune(job: TuningJob) -> dict[str, Any]:
         trial = study.ask()
         settings = {name: _suggest(trial, name, given) for name, given in space_of(job).items()}
         if number == len(record["trials"]):
-            record["trials"].append({"settings": settings, **_try(job, settings)})
+            start = time.process_time()
+            found = _try(job, settings)
+            record["trials"].append({"settings": settings, **found, "processor": time.process_time() - start})
             write_json(path, record)
         _tell(study, trial, record["trials"][number], settings, path.name)
     record["chosen"] = _chosen(record["trials"], job)

@@ -11,6 +11,7 @@ from benchmark_work import noisy, write_work
 from benchmarks import _benchmark_claims as claims
 from benchmarks import benchmark_page as page
 from medmd.benchmark import load_runs
+from medmd.utils import write_json
 
 SINGLE = {"pretrain_oct": noisy(1.5), "pretrain_fundus": noisy(5.0), "late_average": noisy(3.0)}
 
@@ -79,6 +80,17 @@ def test_the_page_has_tables_verdicts_and_what_is_missing(runs, tmp_path):
     kept = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert {each["verdict"] for each in kept["findings"]["first"]} >= {"upheld", "not decided"}
     assert np.isfinite([each["estimate"] for each in kept["findings"]["first"]]).all()
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1800.0, "1.0 hours"), (None, "without 1 searches whose time")])
+def test_what_the_searches_cost_is_told(runs, tmp_path, seconds, words):
+    for fold, spent in enumerate((1800.0, seconds)):
+        trials = [{"settings": {}, "value": 1.0, "status": "finished", "processor": spent}]
+        record = {"dataset": "first", "method": "sgm", "fold": fold, "trials": trials}
+        write_json(runs.root / "tuning" / "first" / "sgm" / f"fold{fold}.json", record)
+    text = page.write_page(runs, tmp_path / "out").read_text()
+    assert "2 trials in 2 searches of settings" in text
+    assert words in text
 
 
 def test_a_folder_without_runs_is_refused_in_a_sentence(tmp_path, capsys):

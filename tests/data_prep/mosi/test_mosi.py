@@ -61,7 +61,9 @@ def test_its_own_validation_part_and_a_new_split(tmp_path):
 
 def test_the_test_part_alone_is_split_anew(tmp_path, capsys):
     source, out = write_mosi(tmp_path / "mosi", valid=True), tmp_path / "out"
-    assert main([str(source), str(out), "--part", "test", "--test-fraction", "0.25", "--validation-fraction", "0.25"]) == 0
+    assert (
+        main([str(source), str(out), "--part", "test", "--test-fraction", "0.25", "--validation-fraction", "0.25"]) == 0
+    )
     assert "utterances: 20 in = 20 converted" in capsys.readouterr().out
     datalist, arrays = load_datalist(out / "datalist.json"), arrays_of(source)
     assert set(datalist.splits) == {"training", "validation", "testing"}
