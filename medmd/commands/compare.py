@@ -100,9 +100,17 @@ def _rows(args: argparse.Namespace) -> Sequence[Rows]:
     if args.source:
         return [rows_of_tables(_named(args.source), columns=args.column, split=args.split)]
     runs = load_runs(args.work)
-    tables = [rows_of_runs(runs, name, only=args.row, split=args.split) for name in args.dataset or runs.datasets]
+    begun = [name for name in runs.datasets if len(runs.predictions(name, args.split))]
+    # Without any, the first tells why.
+    wanted = args.dataset or begun or runs.datasets[:1]
+    tables = [rows_of_runs(runs, name, only=args.row, split=args.split) for name in wanted]
     for problem in runs.problems:
-        print(f"note: {problem}")
+        if not problem.startswith(
+            tuple(f"{name}{mark}" for name in runs.datasets if name not in wanted for mark in ",:")
+        ):
+            print(f"note: {problem}")
+    if not args.dataset and len(begun) < len(runs.datasets):
+        print(f"note: no run has finished on {', '.join(name for name in runs.datasets if name not in wanted)}.")
     return tables
 
 

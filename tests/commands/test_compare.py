@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,23 @@ def test_a_benchmark_is_compared(tmp_path, capsys):
     assert "the loss is not finite" in shown
     assert main(["compare", "--work", str(tmp_path), "--dataset", "x", "--row", "a", *FAST]) == 0
     assert "\ny\n" not in capsys.readouterr().out
+
+
+def test_a_benchmark_under_way_is_compared_where_it_has_runs(tmp_path, capsys):
+    work = write_work(tmp_path, {"a": {"fusion": noisy(1.0)}, "b": {"fusion": noisy(2.0)}}, datasets=("x", "y", "z"))
+    for name in ("y", "z"):
+        shutil.rmtree(work.root / "runs" / name / ("a" if name == "y" else ""))
+    shutil.rmtree(work.root / "runs" / "x" / "b" / "fold0-seed1")
+    assert main(["compare", "--work", str(tmp_path), *FAST]) == 0
+    shown = capsys.readouterr().out
+    assert "\nx\n" in shown
+    assert "\nz\n" not in shown
+    assert "note: no run has finished on z." in shown
+    assert "x, b: 1 of 2 runs are missing" in shown
+    assert main(["compare", "--work", str(tmp_path), "--dataset", "x", *FAST]) == 0
+    shown = capsys.readouterr().out
+    assert "x, b: 1 of 2 runs are missing" in shown
+    assert "y, a" not in shown
 
 
 @pytest.mark.parametrize("arguments", [[], ["a.csv", "--work", "w"]])
