@@ -135,6 +135,7 @@ class ProcessesPool:
     def break_off(self) -> None:
         """End the processes at once, whatever they do."""
         self._ours.close()
+        _kill_server()
 
     def close(self) -> None:
         """End the processes after their work; what has not begun is dropped."""
@@ -171,6 +172,7 @@ class ProcessesPool:
             # Not `fork`: the caller may have threads. The server imports once what every worker needs.
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(self._preload)
+            _start_server()
         return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(self._theirs,))
 
 
@@ -185,6 +187,32 @@ def _take(under_way: deque[tuple[T, Future[R]]], *, ordered: bool) -> tuple[T, F
     found = next(each for each in under_way if each[1].done())
     under_way.remove(found)
     return found
+
+
+def _start_server() -> None:
+    """Start the server of workers deaf to Ctrl-C, which would end its imports with a traceback; its caller ends it."""
+    from multiprocessing import forkserver, resource_tracker
+
+    # First, for its start would end the blocking.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill_server() -> None:
+    """End the server, which may still import, and would then start a worker for nobody, with a traceback."""
+    if sys.platform == "win32":
+        return
+    from multiprocessing import forkserver
+
+    # Python has no public name for it; the next pool starts another.
+    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _begin(line: Connection) -> None:

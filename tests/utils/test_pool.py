@@ -1,6 +1,7 @@
 """Workers: results in order, and a worker that dies takes nothing but its own item along."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -149,3 +150,37 @@ def test_without_dask_the_extra_is_named(monkeypatch):
 
     with pytest.raises(MedmdError, match=r"medmd\[cluster\]"), open_pool(workers=1, scheduler="tcp://127.0.0.1:1"):
         pass
+
+
+def test_ctrl_c_while_the_workers_are_being_imported_tells_no_traceback(tmp_path):
+    flag = tmp_path / "importing"
+    (tmp_path / "slow_import.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(flag)!r}).touch()\ntime.sleep(3)\n"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\n"
+        "from medmd.utils import open_pool\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        with open_pool(workers=1, scheduler=None, preload=['slow_import']) as pool:\n"
+        "            list(pool.map(abs, [1, 2], lost=abs))\n"
+        "    except KeyboardInterrupt:\n"
+        "        sys.exit(130)\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = subprocess.Popen(
+        [sys.executable, str(program)],
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    limit = time.monotonic() + 60
+    while not flag.exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert flag.exists()
+    assert process.returncode == 130
+    assert told == ""
