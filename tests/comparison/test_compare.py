@@ -188,6 +188,7 @@ def test_a_peer_with_one_seed_stands_for_all(tmp_path):
 def test_rows_are_chosen_and_missing_ones_refused(tmp_path):
     runs = work(tmp_path)
     assert rows_of_runs(runs, "first", only=["sgm", "uniform_sum"]).names == ["sgm", "uniform_sum"]
+    assert rows_of_runs(runs, "first", split="validation").notes[0] == "Cases of the list validation, not of testing."
     with pytest.raises(MedmdError, match="no predictions of zebra"):
         rows_of_runs(runs, "first", only=["zebra"])
     with pytest.raises(MedmdError, match="split: expected testing or validation"):
