@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from medmd.balancing import (
+    ASAM,
     MGDA,
     OGMGE,
     SAM,
@@ -52,6 +53,7 @@ takes two steps. All steps stop before the optimiser."""
 # Most FLOPs a step may take, in plain steps.
 LIMITS = {
     "uniform": 1.0,
+    "ogm": 1.0,
     "ogm_ge": 1.0,
     "mmpareto": 1.6,
     "pcgrad": 1.6,
@@ -59,6 +61,7 @@ LIMITS = {
     "cagrad": 1.6,
     "nash_mtl": 1.6,
     "sam": 2.0,
+    "asam": 2.0,
     "imb_sam": 2.67,
     "sse_sam": 4.0,
     "sgm_grad_norm": 1.6,
@@ -73,6 +76,7 @@ def balancers() -> dict[str, Balancer | None]:
         "plain": None,
         "joint": JointLoss(),
         "uniform": UniformSum(),
+        "ogm": OGMGE(noise=False),
         "ogm_ge": OGMGE(),
         "mmpareto": MMPareto(),
         "pcgrad": PCGrad(),
@@ -80,6 +84,7 @@ def balancers() -> dict[str, Balancer | None]:
         "cagrad": CAGrad(),
         "nash_mtl": NashMTL(),
         "sam": SAM(),
+        "asam": ASAM(),
         "imb_sam": ImbSAM(),
         "sse_sam": SSESAM(),
         "sgm_grad_norm": SGM(sharpness="grad_norm"),

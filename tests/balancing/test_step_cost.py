@@ -1,11 +1,14 @@
 """The cost of a step in FLOPs, which are exact, on the paper's encoders."""
 
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 
 import pytest
 import torch
+
+from medmd import balancing
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "step_cost.py"
 
@@ -51,3 +54,11 @@ def test_memory_of_this_process(step_cost):
 @pytest.mark.slow
 def test_memory_of_a_fresh_process(step_cost):
     assert 100 < step_cost.measure_memory(step_cost.parse(["--small"]), "plain", 32) < 10_000
+
+
+def test_every_balancer_is_measured(step_cost):
+    public = [getattr(balancing, name) for name in balancing.__all__]
+    known = {each for each in public if isinstance(each, type) and issubclass(each, balancing.Balancer)}
+    measured = {type(balancer) for balancer in step_cost.balancers().values()}
+    assert {each for each in known if not inspect.isabstract(each)} == measured - {type(None)}
+    assert step_cost.LIMITS.keys() | {"plain", "joint"} == step_cost.balancers().keys()
