@@ -1,4 +1,4 @@
-"""The plan that a folder of runs belongs to: another one is refused unless it only adds."""
+"""The plan that a folder of runs belongs to: another one is refused unless it leaves what has runs as it was."""
 
 from __future__ import annotations
 
@@ -45,25 +45,32 @@ def check_same_plan(
     for dataset in content["datasets"]:
         path = datalists.get(dataset["name"])
         dataset["datalist_sha256"] = known.get(dataset["name"]) if path is None else sha256_file(path)
-    differing = [] if before is None else list(_differences(before, content))
+    differing = [] if before is None else list(_differences(before, content, _begun(work)))
     if differing:
         lines = "\n".join(f"  {line}" for line in differing[:10])
         msg = (
-            f"{work.root}: holds runs of another plan. What was planned must stay; data sets, methods and seeds "
-            f"may be added.\n{lines}\nChoose another folder with --work."
+            f"{work.root}: holds runs of another plan. Data sets and methods that have runs must stay as they were "
+            f"planned; data sets, methods and seeds may be added.\n{lines}\nChoose another folder with --work."
         )
         raise MedmdError(msg)
     return before, content
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def _begun(work: Work) -> dict[str, set[str]]:
+    """The data sets and methods that have runs or searches."""
+    found = [path for kind in ("runs", "tuning") for path in (work.root / kind).glob("*/*")]
+    return {"datasets": {path.parent.name for path in found}, "methods": {path.name for path in found}}
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], begun: Mapping[str, set[str]]) -> Iterator[str]:
     for name in ("format", "name", "tuning"):
         if before.get(name) != now.get(name):
             yield f"{name}: was {_short(before.get(name))}, is {_short(now.get(name))}"
     yield from _fewer("seeds", before["seeds"], now["seeds"])
     for what in ("datasets", "methods"):
         here = {each["name"]: each for each in now[what]}
-        for each in before[what]:
+        # A row of another method's runs has none of its own, and may be changed without a run too many or too few.
+        for each in (each for each in before[what] if each["name"] in begun[what]):
             where = f"{what}, {each['name']}"
             if each["name"] not in here:
                 yield f"{where}: is no longer there"

@@ -169,7 +169,7 @@ def test_a_folder_takes_more_of_its_plan_but_no_other_one(folder, finished):
     content = plan_content(folder, methods=[*METHODS, *DERIVED, *PEERS])
     work, options = folder / "work", {"jobs": 0, "tracking": False, "only": ["uniform_sum"]}
     for changed, told in [
-        ({"methods": METHODS}, "methods, late: is no longer there"),
+        ({"methods": [{**METHODS[0], "overrides": {"batch_size": 4}}]}, "methods, uniform_sum: overrides was"),
         ({"seeds": [1]}, r"seeds: \[0\] are no longer there"),
         ({"datasets": [{**content["datasets"][0], "epochs": 5}]}, "datasets, numbers: epochs was 4, is 5"),
     ]:
@@ -181,6 +181,19 @@ def test_a_folder_takes_more_of_its_plan_but_no_other_one(folder, finished):
     run_plan(more, work, **options)
 
     assert [each["name"] for each in load_runs(work).plan["methods"]][-1] == "more"
+
+
+def test_what_has_no_runs_may_still_be_planned_otherwise(tmp_path):
+    content = plan_content(tmp_path, methods=[*PEERS[:1], *METHODS])
+    other = {**content["datasets"][0], "name": "other"}
+    before, after = (
+        make_plan({**content, "datasets": [content["datasets"][0], each]}) for each in (other, {**other, "epochs": 7})
+    )
+    options = {"jobs": 0, "tracking": False, "only": ["numbers", PEERS[0]["name"]]}
+    run_plan(before, tmp_path / "work", **options)
+    runs = run_plan(after, tmp_path / "work", **options)
+    assert runs.plan["datasets"][1]["epochs"] == 7
+    assert len(runs.results) == 1
 
 
 def test_the_plan_in_the_folder_is_a_plan(folder, finished):
