@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmark_cohort import METHODS, small_plan
+from scipy.stats import ttest_rel
 
 from medmd.benchmark import _worker as worker
 from medmd.benchmark import run_plan
 from medmd.benchmark._engine import find_data
 from medmd.benchmark._schedule import Start, missing_searches
-from medmd.benchmark._tune import objective, tune
+from medmd.benchmark._tune import _chosen, objective, tune
 from medmd.benchmark._work import Work
 from medmd.utils import MedmdError, read_json, write_json
 
@@ -34,8 +35,51 @@ def bowl(job, splits):
 
     rate, size = job.settings["learning_rate"], job.settings["batch_size"]
     error = abs(np.log(rate / 0.02)) + 0.1 * (size == 8)
-    table = pd.DataFrame({"case_id": ["a"], "patient_id": ["p"], "split": ["validation"], "laterality": [""]})
-    return Ended(predictions=table.assign(target=1.0, fusion=1.0 + error))
+    table = pd.DataFrame({"case_id": list("abcd"), "patient_id": list("ppqr"), "split": "validation", "laterality": ""})
+    return Ended(predictions=table.assign(target=1.0, fusion=1.0 + error * np.array([1.0, 1.01, 0.99, 1.0])))
+
+
+def trials(own, others):
+    """Trials of one case a patient with the given losses, the configuration's own first."""
+    return [
+        {
+            "settings": {"learning_rate": 0.01 + number, "batch_size": 8},
+            "value": float(np.mean(each)),
+            "status": "finished",
+            "patients": [[value, 1] for value in each],
+        }
+        for number, each in enumerate([own, *others])
+    ]
+
+
+def test_other_settings_are_chosen_where_a_paired_test_shows_that_they_are_better(job):
+    random = np.random.default_rng(0)
+    chosen = 0
+    for _ in range(200):
+        own = random.gamma(1.0, size=20)
+        other = own + random.normal(-0.1, 0.4, size=20)
+        found = _chosen(trials(own, [other]), job)["learning_rate"] > 1
+        assert found == (ttest_rel(other, own).statistic < -1.645)
+        chosen += found
+    assert 20 < chosen < 180
+
+
+def test_patients_with_many_cases_are_one_piece_of_evidence(job):
+    own, better = np.full(12, 1.0), np.full(12, 0.9)
+    both = trials(own, [better - 0.001 * np.arange(12)])
+    assert _chosen(both, job)["learning_rate"] > 1
+    # All of the gain is one patient's.
+    both[1]["patients"] = [[each, 1] for each in [-0.2, *([1.0] * 11)]]
+    assert _chosen(both, job)["learning_rate"] < 1
+    for trial in both:
+        trial["patients"] = [[sum(each[0] for each in trial["patients"]), 12]]
+    assert _chosen(both, job)["learning_rate"] < 1
+
+
+def test_without_the_configurations_own_trial_the_best_is_chosen(job):
+    both = trials([1.0, 2.0], [[0.9, 2.05], [0.8, 2.0]])
+    both[0] = {"settings": both[0]["settings"], "value": None, "status": "failed"}
+    assert _chosen(both, job)["learning_rate"] == 2.01
 
 
 @pytest.fixture
