@@ -27,8 +27,8 @@ _INTRODUCTION = """# The methods compared
 
 Written by `python -m benchmarks.benchmark_page WORK --out docs/results` from the runs of `medmd benchmark`; do not edit
 by hand. Every method takes the same number of optimiser steps, both stages counted. Rows labelled *core* had the same
-search of their settings, on validation alone and for each fold anew; the others have published or default settings and
-fewer seeds. Every metric is computed from saved predictions; intervals resample patients and, crossed with them,
+search of their settings, on validation alone and for each fold anew, which leaves the data set's own settings only for
+clearly better ones; the others have published or default settings and fewer seeds. Every metric is computed from saved predictions; intervals resample patients and, crossed with them,
 seeds."""
 _NOT_HERE = """## Claims that these runs cannot test
 
