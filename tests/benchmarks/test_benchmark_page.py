@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -91,6 +92,14 @@ def test_what_the_searches_cost_is_told(runs, tmp_path, seconds, words):
     text = page.write_page(runs, tmp_path / "out").read_text()
     assert "2 trials in 2 searches of settings" in text
     assert words in text
+
+
+def test_a_data_set_without_runs_is_one_line_of_what_is_missing(runs, tmp_path):
+    shutil.rmtree(runs.root / "runs" / "second")
+    text = page.write_page(load_runs(runs.root), tmp_path / "out").read_text()
+    assert "- second: nothing has been run yet." in text
+    assert "- second, " not in text
+    assert "- first, broken" in text
 
 
 def test_a_folder_without_runs_is_refused_in_a_sentence(tmp_path, capsys):
