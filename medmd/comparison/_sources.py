@@ -86,8 +86,8 @@ def rows_of_tables(
             kept = table[["case_id", "patient_id", "target"]]
             parts.append(kept.assign(row=row, fold=0, seed=seeds[name], prediction=table[column]))
         seeds[name] += 1
-    found = _widen("", pd.concat(parts, ignore_index=True), titles, labels)
-    return replace(found, classes=classes, notes=_with_split(found.notes, split))
+    rows = _widen("", pd.concat(parts, ignore_index=True), titles, labels)
+    return replace(rows, classes=classes, notes=_with_split(rows.notes, split))
 
 
 def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None, split: str = "testing") -> Rows:
@@ -120,8 +120,8 @@ def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None,
         row = next((row for row in runs.rows if _fits(row.name, name)), None)
         titles[name] = (row.title if row is not None and "*" not in row.name else "") or name
         labels[name] = row.label if row is not None else "default"
-    found = _widen(dataset, long, titles, labels)
-    return replace(found, classes=runs.has_classes(dataset), notes=_with_split(found.notes, split))
+    rows = _widen(dataset, long, titles, labels)
+    return replace(rows, classes=runs.has_classes(dataset), notes=_with_split(rows.notes, split))
 
 
 def _with_split(notes: Sequence[str], split: str) -> list[str]:
