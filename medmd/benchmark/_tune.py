@@ -76,7 +76,8 @@ def objective(table: pd.DataFrame, column: str) -> float:
     Raises:
         MedmdError: the table has no such column.
     """
-    return float(losses(table, column).mean().mean())
+    # A column that predicts nothing at all is no better than one that is wrong.
+    return float(losses(table, column).mean().mean(skipna=False))
 
 
 def losses(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -271,6 +271,7 @@ def test_the_objective_is_that_of_the_rows_column():
 
     assert objective(table, "fusion") == 0.5
     assert objective(table, "pretrain_*") == (2.0 + 0.0) / 2
+    assert np.isnan(objective(table.assign(pretrain_b=np.nan), "pretrain_*"))
     with pytest.raises(MedmdError, match="has no 'late_average'"):
         objective(table, "late_average")
 
