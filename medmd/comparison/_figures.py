@@ -51,9 +51,12 @@ def critical_figure(ranking: Mapping[str, Any]) -> bytes:
     axis.set_xticks([])
     axis.set_xlim(0.5, size + 0.5)
     axis.axhline(0.0, color="black", linewidth=1.2)
+    # So many numbers as have room beside each other.
+    every = 1 if size < 20 else 5
     for rank in range(1, size + 1):
         axis.plot([rank, rank], [0.0, 0.12], color="black", linewidth=1.0)
-        axis.annotate(str(rank), (rank, 0.2), fontsize=8.5, ha="center")
+        if rank % every == 0 or rank in (1, size):
+            axis.annotate(str(rank), (rank, 0.2), fontsize=8.5, ha="center")
     lowest = _draw_groups(axis, ranking)
     _draw_names(axis, ranking, lowest)
     distance = min(ranking["critical_difference"], size - 1.0)
