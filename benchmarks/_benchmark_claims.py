@@ -46,6 +46,10 @@ CLAIMS = (
     Claim("SGM is better than the uniform sum", "sgm", "uniform_sum", paper=False),
     Claim("Re-M3Dr is better than the uniform sum", "remd", "uniform_sum", paper=False),
     Claim("Re-M3Dr+ is better than UniformSum+", "remd_plus", "uniform_sum_plus", paper=False),
+    Claim("The same, both blended with their modalities", "remd_plus_blend", "uniform_sum_plus_blend", paper=False),
+    Claim("The same, both averaged over the seeds", "remd_plus_mean", "uniform_sum_plus_mean", paper=False),
+    Claim("UniformSum+ is better than UniformSum", "uniform_sum_plus", "uniform_sum", paper=False),
+    Claim("Re-M3Dr+ is better than Re-M3Dr", "remd_plus", "remd", paper=False),
 )
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmarks._benchmark_bar import bar, bar_section
 from benchmarks._benchmark_claims import LEVEL, Finding, findings
 from medmd.benchmark import Runs, load_runs
 from medmd.comparison import compare_rows, comparison_table, explain, rank_blocks, rows_of_runs, write_comparison
@@ -77,7 +79,8 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
     ranking = rank_blocks(tables)
     write_comparison(out / FOLDER, comparisons, ranking=ranking, all_pairs=False)
     tested = {name: findings(runs, name, seed=seed) for name in names}
-    parts = [_INTRODUCTION, _about(runs), *_claims(tested)]
+    bars = [found for name in names if (found := bar(runs, name, seed=seed)) is not None]
+    parts = [_INTRODUCTION, _about(runs), *_claims(tested), *bar_section(bars, "Re-M3Dr+")]
     for comparison in comparisons:
         name = comparison["dataset"]
         parts += [f"## {_title(runs, name)}", markdown_table(*comparison_table(comparison))]
@@ -88,7 +91,8 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
     parts += [_NOT_HERE, _missing(runs)]
     path = out / "benchmark.md"
     write_atomic(path, "\n\n".join(part for part in parts if part) + "\n")
-    write_json(out / "benchmark.json", {"format": 1, "findings": {key: _plain(each) for key, each in tested.items()}})
+    found = {key: _plain(each) for key, each in tested.items()}
+    write_json(out / "benchmark.json", {"format": 1, "findings": found, "bar": [asdict(each) for each in bars]})
     return path
 
 

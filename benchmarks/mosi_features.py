@@ -9,6 +9,7 @@ Writes OUT/mosi_features.json and .md. DATA is what `python -m data_prep.mosi SR
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from medmd.data import load_datalist
 from medmd.metrics import clustered_bootstrap
-from medmd.utils import write_atomic, write_json
+from medmd.utils import MedmdError, write_atomic, write_json
 from medmd.workflows import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,14 +34,18 @@ _COLUMNS = {
 }
 
 
-def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Measure and write."""
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the converted release, all parts")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the results")
     parser.add_argument("--samples", type=int, default=2000, help="bootstrap samples of videos")
     options = parser.parse_args(arguments)
-    parts = read_parts(options.data)
+    try:
+        parts = read_parts(options.data)
+    except MedmdError as error:
+        print(error, file=sys.stderr)
+        return 2
     inputs = list(parts["train"]["inputs"])
     rows = {name: measure(parts, [name], options.samples) for name in inputs}
     rows[" + ".join(inputs)] = measure(parts, inputs, options.samples)
@@ -49,7 +54,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     write_json(options.out / "mosi_features.json", result)
     write_atomic(options.out / "mosi_features.md", page(result))
     print(page(result))
-    return result
+    return 0
 
 
 def read_parts(folder: Path) -> dict[str, dict[str, Any]]:
@@ -121,4 +126,4 @@ def page(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

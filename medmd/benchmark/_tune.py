@@ -171,14 +171,14 @@ def _suggest(trial: optuna.Trial, name: str, given: Mapping[str, Any]) -> Any:
 def _try(job: TuningJob, settings: Mapping[str, Any]) -> dict[str, Any]:
     from medmd.benchmark._worker import fit, told
 
-    values, sums = [], []
+    values, tables = [], []
     for seed in job.seeds:
         run: Job = replace(job.first, seed=seed, settings=dict(settings))
         try:
             # The test split is not even prepared.
             found = fit(run, ("validation",)).predictions
             values.append(objective(found, job.first.method.column))
-            sums.append(_by_patient(found, job.first.method.column))
+            tables.append(losses(found, job.first.method.column))
         except WriteError:
             raise
         except Exception as error:  # noqa: BLE001 - settings may make a training diverge in any way
@@ -186,13 +186,17 @@ def _try(job: TuningJob, settings: Mapping[str, Any]) -> dict[str, Any]:
     value = float(np.mean(values))
     if not np.isfinite(value):
         return {"value": None, "status": "failed"}
-    return {"value": value, "status": "finished", "patients": np.mean(sums, axis=0).tolist()}
+    return {"value": value, "status": "finished", "patients": _by_patient(tables).tolist()}
 
 
-def _by_patient(table: pd.DataFrame, column: str) -> Any:
-    """(patients, 2) sum of the cases' losses and number of cases, in the patients' order, which names nobody."""
-    each = losses(table, column).mean(axis=1).dropna()
-    return each.groupby(level=0).agg(["sum", "count"]).to_numpy()
+def _by_patient(tables: list[pd.DataFrame]) -> np.ndarray:
+    """(patients, 2) sum of the cases' losses and number of cases, in the patients' order, which names nobody.
+
+    A case's loss is the mean over those seeds (and columns) that predict it.
+    """
+    each = pd.concat([table.reset_index(drop=True) for table in tables], axis=1).mean(axis=1)
+    each.index = tables[0].index
+    return each.dropna().groupby(level=0).agg(["sum", "count"]).to_numpy()
 
 
 def _tell(study: Any, trial: Any, recorded: Mapping[str, Any], settings: Mapping[str, Any], where: str) -> None:

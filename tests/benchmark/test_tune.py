@@ -10,7 +10,7 @@ from medmd.benchmark import _worker as worker
 from medmd.benchmark import run_plan
 from medmd.benchmark._engine import find_data
 from medmd.benchmark._schedule import Start, missing_searches
-from medmd.benchmark._tune import _chosen, objective, tune
+from medmd.benchmark._tune import _by_patient, _chosen, losses, objective, tune
 from medmd.benchmark._work import Work
 from medmd.utils import MedmdError, read_json, write_json
 
@@ -74,6 +74,13 @@ def test_patients_with_many_cases_are_one_piece_of_evidence(job):
     for trial in both:
         trial["patients"] = [[sum(each[0] for each in trial["patients"]), 12]]
     assert _chosen(both, job)["learning_rate"] < 1
+
+
+def test_a_case_that_one_seed_cannot_predict_counts_with_the_other_seeds():
+    table = pd.DataFrame({"case_id": list("abc"), "patient_id": list("ppq"), "split": "validation", "target": 0.0})
+    seeds = [table.assign(fusion=[1.0, 2.0, np.nan]), table.assign(fusion=[3.0, np.nan, np.nan])]
+    # Loss of a: (1 + 9) / 2, of b: 4; c is predicted by none.
+    assert _by_patient([losses(each, "fusion") for each in seeds]).tolist() == [[9.0, 2.0]]
 
 
 def test_without_the_configurations_own_trial_the_best_is_chosen(job):
