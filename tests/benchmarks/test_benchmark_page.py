@@ -11,6 +11,7 @@ from benchmark_work import noisy, write_work
 
 from benchmarks import _benchmark_claims as claims
 from benchmarks import benchmark_page as page
+from benchmarks._benchmark_bar import bar
 from medmd.benchmark import load_runs
 from medmd.utils import write_json
 
@@ -81,6 +82,42 @@ def test_the_page_has_tables_verdicts_and_what_is_missing(runs, tmp_path):
     kept = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert {each["verdict"] for each in kept["findings"]["first"]} >= {"upheld", "not decided"}
     assert np.isfinite([each["estimate"] for each in kept["findings"]["first"]]).all()
+
+
+def test_one_method_against_all_others_is_judged_as_the_predictions_were_made(tmp_path):
+    methods = {
+        "late_average": SINGLE,
+        "sgm": {"fusion": noisy(2.0)},
+        "mmpareto": {"fusion": noisy(1.0)},
+        "remd_plus": {"fusion": noisy(1.0), "unimodal_oct": noisy(0.6)},
+        "am": {"fusion": noisy(0.3), "reference_information": noisy(0.5)},
+    }
+    derived = [
+        {"name": "unimodal_*", "of": "late_average", "column": "pretrain_*"},
+        {"name": "remd_plus_*", "of": "remd_plus", "column": "unimodal_*"},
+        {"name": "sgm_mean", "of": "sgm", "ensemble": True},
+        {"name": "information", "of": "am", "column": "reference_information", "label": "reference"},
+    ]
+    write_work(tmp_path, methods, derived=derived, seeds=(0, 1, 2), patients=120)
+    runs = load_runs(tmp_path)
+    found = bar(runs, "first")
+    assert set(found.beaten) == {"sgm", "unimodal_oct", "unimodal_fundus"}
+    assert found.undecided == ("mmpareto",)
+    assert found.better == ("am",)
+    assert [name for name, *_ in found.nearest][:2] == ["am", "mmpareto"]
+    assert not found.reached
+    table = runs.predictions("first")
+    errors = (table["prediction"] - table["target"])[table["row"].isin(["remd_plus", "information"])]
+    mse = (errors**2).groupby(table["row"]).mean()
+    variance = table.drop_duplicates("case_id")["target"].var(ddof=0)
+    assert found.share == pytest.approx((1 - mse["remd_plus"] / variance) / (1 - mse["information"] / variance))
+
+    best = bar(runs, "first", "am")
+    assert best.reached
+    assert bar(runs, "first", "nothing") is None
+    text = page.write_page(runs, tmp_path / "out", baseline="sgm").read_text()
+    assert "beats all others on 0 of 1 data sets" in text
+    assert f"am {found.nearest[0][1]:+.3g} (" in text
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(1800.0, "1.0 hours"), (None, "without 1 searches whose time")])
