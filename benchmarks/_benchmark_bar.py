@@ -12,6 +12,7 @@ from medmd.comparison import Rows, compare_rows, rows_of_runs
 from medmd.report.blocks import markdown_table
 
 CEILING = "information"
+LEVEL = 0.05
 ENOUGH = 0.9
 _NEAREST = 3
 
@@ -23,9 +24,10 @@ class Bar:
     Attributes:
         dataset: name in the plan.
         method: row.
-        beaten: rows with a higher MSE, the paired 95 % interval of the difference above 0.
-        undecided: rows whose interval holds 0.
-        better: rows with a lower MSE, the interval below 0.
+        beaten: rows with a higher MSE: the paired 95 % interval of the difference lies above 0, permutation p < 0.05.
+        undecided: rows of which neither holds.
+        better: rows with a lower MSE, likewise.
+        left_out: rows that mix several predictions.
         nearest: (row, difference, low, high) of the best ones of the others: their MSE minus the method's.
         r2: of the method.
         ceiling: R2 of the information ceiling; NaN where the truth is not known.
@@ -36,6 +38,7 @@ class Bar:
     beaten: tuple[str, ...]
     undecided: tuple[str, ...]
     better: tuple[str, ...]
+    left_out: tuple[str, ...]
     nearest: tuple[tuple[str, float, float, float], ...]
     r2: float
     ceiling: float
@@ -66,22 +69,27 @@ def bar(runs: Runs, dataset: str, method: str = "remd_plus", *, seed: int = 0) -
     mixed = {row.name for row in runs.rows if row.blend or row.ensemble}
     others = [name for name in rows.names if name not in mixed and not name.startswith(f"{method}_")]
     comparison = compare_rows(
-        _only(rows, others), baseline=method, statistic="mse", correction="none", seed=seed, permutations=2
+        _only(rows, others), baseline=method, statistic="mse", correction="none", seed=seed, all_pairs=False
     )
     entries = {entry["name"]: entry for entry in comparison["rows"]}
-    ends = {
-        name: tuple(float(entry["difference"][end]) for end in ("estimate", "low", "high"))
+    found = {
+        name: entry["difference"]
         for name, entry in entries.items()
         if entry["difference"] is not None and entry["label"] != "reference"
     }
+    ends = {name: tuple(float(each[end]) for end in ("estimate", "low", "high")) for name, each in found.items()}
+    sure = {name for name, each in found.items() if each["p_permutation"] < LEVEL}
+    beaten = tuple(name for name, (_, low, _) in ends.items() if low > 0 and name in sure)
+    better = tuple(name for name, (*_, high) in ends.items() if high < 0 and name in sure)
     nearest = sorted(ends, key=lambda name: ends[name][0])[:_NEAREST]
     ceiling = entries.get(CEILING, {}).get("metrics", {}).get("r2", {}).get("estimate")
     return Bar(
         dataset=dataset,
         method=method,
-        beaten=tuple(name for name, (_, low, _) in ends.items() if low > 0),
-        undecided=tuple(name for name, (_, low, high) in ends.items() if low <= 0 <= high),
-        better=tuple(name for name, (*_, high) in ends.items() if high < 0),
+        beaten=beaten,
+        undecided=tuple(name for name in ends if name not in beaten + better),
+        better=better,
+        left_out=tuple(name for name in rows.names if name in mixed and not name.startswith(f"{method}_")),
         nearest=tuple((name, *ends[name]) for name in nearest),
         r2=float(entries[method]["metrics"]["r2"]["estimate"]),
         ceiling=np.nan if ceiling is None else float(ceiling),
@@ -93,18 +101,31 @@ def _only(rows: Rows, names: Collection[str]) -> Rows:
     return Rows(rows.name, rows.table[kept], rows.titles, rows.labels, rows.notes, rows.classes)
 
 
+def _without(bars: Sequence[Bar]) -> str:
+    names = dict.fromkeys(name for each in bars for name in each.left_out)
+    return f" Left out, as mixtures of several predictions: {', '.join(names)}." if names else ""
+
+
 def bar_section(bars: Sequence[Bar], title: str) -> list[str]:
     """What was found, as parts of a Markdown page; nothing without a `Bar`."""
     if not bars:
         return []
     reached = sum(each.reached for each in bars)
     text = (
-        f"The paired 95 % interval of the MSE's difference leaves out 0 (*beaten*: {title} is better; *better*: the "
-        f"other is) or does not (*undecided*); nothing is corrected for so many rows. {title} beats all others "
-        f"on {reached} of {len(bars)} data sets. The information ceiling is what an oracle that knows the phantom's "
-        f"truth predicts; {ENOUGH:.0%} of its R2 is asked for."
+        f"Rows are *beaten* when {title} has the lower MSE, the paired 95 % interval leaves out 0 and permutation p < "
+        f"{LEVEL:g}; *better* when it is the other way round; else *undecided*. Nothing is corrected for so many rows. "
+        f"{title} beats all others on {reached} of {len(bars)} data sets. The information ceiling is what an oracle "
+        f"that knows the phantom's truth predicts; {ENOUGH:.0%} of its R2 is asked for.{_without(bars)}"
     )
-    header = ["data set", "beaten", "undecided", "better", "lowest of the others: their MSE minus its", "R2", "of ceiling"]
+    header = [
+        "data set",
+        "beaten",
+        "undecided",
+        "better",
+        "lowest of the others: their MSE minus its",
+        "R2",
+        "of ceiling",
+    ]
     cells = [
         [
             each.dataset,

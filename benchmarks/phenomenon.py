@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks._benchmark_claims import best_single
+from benchmarks._benchmark_claims import LEVEL
+from benchmarks._best_single import BEST_SINGLE, with_best_single
 from medmd.benchmark import Runs, load_runs
 from medmd.comparison import compare_rows, rows_of_runs
 from medmd.report.blocks import markdown_table
@@ -29,9 +30,9 @@ _INTRODUCTION = """# Where fusion falls below the best single modality
 Written by `python -m benchmarks.phenomenon WORK --out docs/results` from the runs of `medmd benchmark phenomenon`; do
 not edit by hand. Phantom cohorts with one property changed at a time; every method takes the same number of steps.
 
-The *best single* modality is the one with the least MSE on validation. A cell is the method's MSE minus that of the
-best single modality, in per cent of the latter: below 0 fusion helps. **Bold**: the 95 % interval (patients and,
-crossed with them, seeds) leaves out 0. *Conflicts* are the share of steps of stage 2 in which the gradients of the
+The *best single* modality is, in each run, the one with the least MSE on validation. A cell is the method's MSE minus
+that of the best single modality, in per cent of the latter: below 0 fusion helps. **Bold**: the 95 % interval (patients
+and, crossed with them, seeds) leaves out 0 and permutation p < 0.05; neither is corrected for the number of cells. *Conflicts* are the share of steps of stage 2 in which the gradients of the
 fused and of the unimodal losses point against each other, under SGM."""
 
 
@@ -42,11 +43,12 @@ class Place:
     Attributes:
         name: of the data set.
         title: for readers.
-        single: row of the best single modality.
+        single: the best single modality, or how often each was.
         single_r2: its R2.
         ceiling_r2: R2 of the information ceiling.
         conflicts: share of steps, NaN when no method logs it.
         cells: by method, (difference, low, high) as shares of the single modality's MSE.
+        sure: methods whose interval leaves out 0 and whose permutation p is below 0.05.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Place:
     ceiling_r2: float
     conflicts: float
     cells: dict[str, tuple[float, float, float]]
+    sure: frozenset[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,26 +108,31 @@ def write_page(runs: Runs, out: Path, *, seed: int = 0) -> Path:
 
 def measure(runs: Runs, dataset: str, *, seed: int = 0) -> Place | None:
     """Compare all rows of a cohort with its best single modality; None without runs of both."""
-    single = best_single(runs, dataset)
+    if not len(runs.predictions(dataset)):
+        return None
+    single = with_best_single(runs, rows_of_runs(runs, dataset))
     if single is None:
         return None
-    rows = rows_of_runs(runs, dataset)
-    if single not in rows.names:
-        return None
-    comparison = compare_rows(rows, baseline=single, statistic="mse", correction="none", seed=seed)
+    comparison = compare_rows(
+        single.rows, baseline=BEST_SINGLE, statistic="mse", correction="none", seed=seed, all_pairs=False
+    )
     entries = {entry["name"]: entry for entry in comparison["rows"]}
-    scale = entries[single]["metrics"]["mse"]["estimate"]
-    cells = {
-        name: tuple(entry["difference"][end] / scale for end in ("estimate", "low", "high"))
+    scale = entries[BEST_SINGLE]["metrics"]["mse"]["estimate"]
+    found = {
+        name: entry["difference"]
         for name, entry in entries.items()
         if not name.startswith("unimodal_") and entry["label"] != "reference" and entry["difference"] is not None
     }
+    cells = {name: tuple(each[end] / scale for end in ("estimate", "low", "high")) for name, each in found.items()}
+    sure = frozenset(
+        name for name, each in found.items() if (each["low"] > 0 or each["high"] < 0) and each["p_permutation"] < LEVEL
+    )
     if not cells:
         return None
     ceiling = entries.get("information", {}).get("metrics", {}).get("r2", {}).get("estimate", np.nan)
     title = next(each.get("title") or dataset for each in runs.plan["datasets"] if each["name"] == dataset)
-    r2 = entries[single]["metrics"]["r2"]["estimate"]
-    return Place(dataset, title, single, r2, ceiling, _conflicts(runs, dataset), cells)
+    r2 = entries[BEST_SINGLE]["metrics"]["r2"]["estimate"]
+    return Place(dataset, title, single.told, r2, ceiling, _conflicts(runs, dataset), cells, sure)
 
 
 def _conflicts(runs: Runs, dataset: str) -> float:
@@ -135,7 +143,7 @@ def _conflicts(runs: Runs, dataset: str) -> float:
 def _cells(place: Place, methods: Sequence[str]) -> list[str]:
     shown = [
         place.title,
-        place.single.removeprefix("unimodal_"),
+        place.single,
         f"{place.single_r2:.3f}",
         "–" if pd.isna(place.ceiling_r2) else f"{place.ceiling_r2:.3f}",
         "–" if pd.isna(place.conflicts) else f"{100 * place.conflicts:.1f}",
@@ -144,9 +152,8 @@ def _cells(place: Place, methods: Sequence[str]) -> list[str]:
         if name not in place.cells:
             shown.append("–")
             continue
-        value, low, high = place.cells[name]
-        text = f"{100 * value:+.1f}"
-        shown.append(f"**{text}**" if low > 0 or high < 0 else text)
+        text = f"{100 * place.cells[name][0]:+.1f}"
+        shown.append(f"**{text}**" if name in place.sure else text)
     return shown
 
 
@@ -154,11 +161,11 @@ def _counts(places: Sequence[Place], methods: Sequence[str], titles: dict[str, s
     """How often each method was below and above the best single modality for certain."""
     lines = []
     for name in methods:
-        ends = [place.cells[name][1:] for place in places if name in place.cells]
-        worse, better = sum(low > 0 for low, _ in ends), sum(high < 0 for _, high in ends)
+        signs = [np.sign(place.cells[name][0]) * (name in place.sure) for place in places if name in place.cells]
+        worse, better = signs.count(1), signs.count(-1)
         lines.append(
             f"- {titles[name]}: better than the best single modality in {better}, worse in {worse}, undecided in "
-            f"{len(ends) - better - worse} of {len(ends)} cohorts"
+            f"{len(signs) - better - worse} of {len(signs)} cohorts"
         )
     return "\n".join(lines)
 
@@ -166,7 +173,14 @@ def _counts(places: Sequence[Place], methods: Sequence[str], titles: dict[str, s
 def _plain(place: Place) -> dict[str, Any]:
     numbers = {key: None if pd.isna(value) else value for key, value in vars(place).items() if isinstance(value, float)}
     cells = {name: dict(zip(("difference", "low", "high"), ends, strict=True)) for name, ends in place.cells.items()}
-    return {"name": place.name, "title": place.title, "best_single": place.single, **numbers, "methods": cells}
+    return {
+        "name": place.name,
+        "title": place.title,
+        "best_single": place.single,
+        **numbers,
+        "methods": cells,
+        "sure": sorted(place.sure),
+    }
 
 
 def _ink(depth: float) -> str:
@@ -175,7 +189,7 @@ def _ink(depth: float) -> str:
 
 
 def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str], path: Path) -> None:
-    """Cohorts x methods, coloured by the difference; a dot where the interval leaves out 0."""
+    """Cohorts x methods, coloured by the difference; a dot where it is sure."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -189,8 +203,7 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
     for row, place in enumerate(places):
         for column, name in enumerate(methods):
             if name in place.cells:
-                value, low, high = place.cells[name]
-                mark = " •" if low > 0 or high < 0 else ""
+                value, mark = place.cells[name][0], " •" if name in place.sure else ""
                 axes.text(
                     column,
                     row,
@@ -203,7 +216,7 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
     axes.set_xticks(range(len(methods)), [titles[name] for name in methods], rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(len(places)), [place.title for place in places], fontsize=8)
     figure.colorbar(image, ax=axes, label="MSE against the best single modality, %", shrink=0.9)
-    axes.set_title("Below 0 (blue): fusion helps; • the 95 % interval leaves out 0", fontsize=9)
+    axes.set_title("Below 0 (blue): fusion helps; • interval and permutation test leave out 0", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)

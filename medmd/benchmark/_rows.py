@@ -52,6 +52,12 @@ class Row:
         fits = _fitting(self.column, found)
         return {self.name.replace("*", text): column for column, text in fits.items()}
 
+    def names(self, found: list[str]) -> list[str]:
+        """The rows that it makes of the columns of a table."""
+        if not self.blend:
+            return list(self.columns(found))
+        return [self.name] if all(_fitting(pattern, found) for pattern in self.blend) else []
+
     def predictions(self, table: pd.DataFrame) -> dict[str, pd.Series]:
         """Name of a row -> its prediction of each case of a run's table, all splits."""
         found = list(table.columns)

@@ -94,6 +94,16 @@ class Runs:
         found = pd.concat(parts, ignore_index=True)
         return found[found["prediction"].notna()].reset_index(drop=True) if finite else found
 
+    def row_of(self, dataset: str) -> dict[str, Row]:
+        """Name of a row of `predictions` -> the plan's row that it comes of, `unimodal_*` for `unimodal_oct`."""
+        ended = self.results[(self.results["dataset"] == dataset) & (self.results["status"] == "finished")]
+        found: dict[str, Row] = {}
+        for row in self.rows:
+            for folder in ended.loc[ended["method"] == row.method, "folder"]:
+                for name in row.names(list(self.table(folder).columns)):
+                    found.setdefault(name, row)
+        return found
+
     def has_classes(self, dataset: str) -> bool:
         """Whether the targets of a data set are classes, as far as its finished runs tell."""
         here = (self.results["dataset"] == dataset) & (self.results["status"] == "finished")

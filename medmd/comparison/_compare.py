@@ -41,6 +41,7 @@ def compare_rows(
     replicates: int = 2000,
     permutations: int = 9999,
     level: float = 0.95,
+    all_pairs: bool = True,
 ) -> Comparison:
     """Compare rows on one data set.
 
@@ -58,6 +59,7 @@ def compare_rows(
         replicates: of the bootstrap.
         permutations: at least so many; more where many pairs are corrected for.
         level: coverage of the intervals.
+        all_pairs: test every pair; False tests each row with the baseline alone, and none is called best.
 
     Returns:
         A dict that JSON can hold: `dataset, statistic, baseline, correction, best, cases, patients, seeds, target,
@@ -73,9 +75,12 @@ def compare_rows(
     entries = _measured(rows, statistic, options)
     for name, difference in _differences(rows, baseline, statistic, options).items():
         entries[name]["difference"] = difference
-    pairs = _tested(rows, statistic, correction, at, max(permutations, _PATTERNS_A_PAIR * len(ranked) ** 2 // 2))
+    tried = _pairs(rows, None if all_pairs else baseline)
+    if all_pairs and correction != "none":
+        permutations = max(permutations, _PATTERNS_A_PAIR * len(ranked) ** 2 // 2)
+    pairs = _tested(rows, tried, statistic, correction, at, permutations)
     _add_permutations(entries, pairs["tests"], baseline, correction, ranked)
-    best = _best(entries, pairs["list"], ranked, statistic) if correction != "none" else None
+    best = _best(entries, pairs["list"], ranked, statistic) if all_pairs and correction != "none" else None
     target = rows.table.drop_duplicates("case_id")["target"].to_numpy(np.float64)
     return {
         "dataset": rows.name,
@@ -118,6 +123,9 @@ def _checked(rows: Rows, baseline: str | None, statistic: str) -> str:
     if baseline not in rows.names:
         msg = f"baseline: expected one of the rows {', '.join(rows.names)}, got {baseline!r}."
         raise MedmdError(msg)
+    if baseline in rows.means:
+        msg = f"baseline: {baseline!r} is a mean over seeds, with which nothing is tested. Choose another row."
+        raise MedmdError(msg)
     return baseline
 
 
@@ -138,7 +146,7 @@ def _measured(rows: Rows, statistic: str, options: dict[str, Any]) -> dict[str, 
                 "cases": int(part["case_id"].nunique()),
                 "seeds": int(part["seed"].nunique()),
                 "metrics": {"error_rate": metrics["mae"]} if statistic == "error_rate" else metrics,
-                "seed_sd": _seed_spread(part, name, statistic),
+                "seed_sd": None if name in rows.means else _seed_spread(part, name, statistic),
                 "implied_variance": _identity(part, name, metrics) if statistic != "error_rate" else None,
                 "difference": None,
             }
@@ -146,7 +154,7 @@ def _measured(rows: Rows, statistic: str, options: dict[str, Any]) -> dict[str, 
 
 
 def _differences(rows: Rows, baseline: str, statistic: str, options: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    others = [(name, baseline) for name in rows.names if name != baseline]
+    others = [(name, baseline) for name in rows.names if name != baseline and name not in rows.means]
     found = {}
     for pairs, part in _same_cells(rows, others):
         wanted = [*(name for name, _ in pairs), baseline]
@@ -167,10 +175,22 @@ def _differences(rows: Rows, baseline: str, statistic: str, options: dict[str, A
     return {name: found[name] for name, _ in others if name in found}
 
 
-def _tested(rows: Rows, statistic: str, correction: Correction, seed: int, permutations: int) -> dict[str, Any]:
-    """Every pair of ranked rows, and every ranked row with a baseline that is a reference."""
+def _pairs(rows: Rows, baseline: str | None) -> list[tuple[str, str]]:
+    """All pairs of rows that are tested, references among them; with a baseline those alone that it is part of."""
+    names = [name for name in rows.names if name not in rows.means]
+    return [pair for pair in combinations(names, 2) if baseline is None or baseline in pair]
+
+
+def _tested(
+    rows: Rows,
+    names: Sequence[tuple[str, str]],
+    statistic: str,
+    correction: Correction,
+    seed: int,
+    permutations: int,
+) -> dict[str, Any]:
+    """The tests of pairs; the p-values of ranked ones are corrected for their number."""
     tests = {}
-    names = list(combinations(rows.names, 2))
     for pairs, part in _same_cells(rows, names):
         wanted = list(dict.fromkeys(name for pair in pairs for name in pair))
         tests.update(
@@ -276,11 +296,11 @@ def _identity(part: pd.DataFrame, name: str, metrics: dict[str, Any]) -> float |
     variance = float(np.var(part["target"]))
     if mse is None or r2 is None or mse == 0.0:
         return None
-    implied = implied_variance(mse, r2)
-    if not np.isclose(implied, variance, rtol=1e-6):
-        msg = f"{name}: MSE / (1 - R2) is {implied}, expected the variance of the target, {variance}."
+    # The difference, for with small errors 1 - R2 is a number of few digits.
+    if not np.isclose(1.0 - mse / variance, r2, rtol=0.0, atol=1e-9 * max(1.0, mse / variance)):
+        msg = f"{name}: R2 is {r2}, expected 1 - MSE / variance of the target = {1.0 - mse / variance}."
         raise MedmdError(msg)
-    return implied
+    return implied_variance(mse, r2)
 
 
 def _seed_spread(part: pd.DataFrame, name: str, statistic: str) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison._compare import HIGHER_IS_BETTER, LEVEL, Comparison
-from medmd.comparison.formatting import NAMES, title_of
+from medmd.comparison.formatting import CORRECTIONS, NAMES, title_of
 from medmd.report.drawing import BLUE, GREY, RED, name_axes, new_figure, png, title_figure
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def difference_figure(comparison: Comparison) -> bytes | None:
     base = next(row["title"] for row in comparison["rows"] if row["name"] == comparison["baseline"])
     name_axes(axis, x=f"{statistic} minus that of {base} (better to the {side})")
     where = f"{comparison['dataset']}: " if comparison["dataset"] else ""
-    detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, corrected, below {LEVEL:g}"
+    detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, {CORRECTIONS[comparison['correction']]}, below {LEVEL:g}"
     title_figure(figure, f"{where}paired differences to {base}", detail)
     return png(figure)
 

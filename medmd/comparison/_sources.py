@@ -34,6 +34,8 @@ class Rows:
         labels: by row, `core`, `default`, `published`, `peer` or `reference`; a reference is shown and not ranked.
         notes: what was left out, in sentences.
         classes: whether targets and predictions are indices of classes.
+        means: rows that are means over their seeds. They are shown and not tested: of what other seeds would give, one
+            mean says nothing, and patients alone make chance look like a difference.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Rows:
     labels: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     classes: bool = False
+    means: frozenset[str] = frozenset()
 
     @property
     def names(self) -> list[str]:
@@ -51,7 +54,7 @@ class Rows:
     @property
     def ranked(self) -> list[str]:
         """The rows that are compared with one another."""
-        return [name for name in self.names if self.labels.get(name) != "reference"]
+        return [name for name in self.names if self.labels.get(name) != "reference" and name not in self.means]
 
 
 def rows_of_tables(
@@ -115,13 +118,26 @@ def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None,
             msg = f"{dataset}: no predictions of {', '.join(unknown)}. Found rows: {found}."
             raise MedmdError(msg)
         long = pd.concat([long[long["row"] == name] for name in only], ignore_index=True)
-    titles, labels = {}, {}
-    for name in dict.fromkeys(long["row"]):
-        row = next((row for row in runs.rows if _fits(row.name, name)), None)
-        titles[name] = (row.title if row is not None and "*" not in row.name else "") or name
-        labels[name] = row.label if row is not None else "default"
-    rows = _widen(dataset, long, titles, labels)
-    return replace(rows, classes=runs.has_classes(dataset), notes=_with_split(rows.notes, split))
+    origins = runs.row_of(dataset)
+    found = {name: origins[name] for name in dict.fromkeys(long["row"])}
+    titles = {name: (row.title if "*" not in row.name else "") or name for name, row in found.items()}
+    rows = _widen(dataset, long, titles, {name: row.label for name, row in found.items()})
+    means = frozenset(name for name, row in found.items() if row.ensemble)
+    return replace(
+        rows,
+        classes=runs.has_classes(dataset),
+        means=means,
+        notes=_with_split([*rows.notes, *_of_means(rows, means)], split),
+    )
+
+
+def _of_means(rows: Rows, means: frozenset[str]) -> list[str]:
+    titles = [rows.titles[name] for name in rows.names if name in means]
+    if not titles:
+        return []
+    return [
+        f"Means over the seeds are not tested, and their intervals hold for these seeds alone: {'; '.join(titles)}."
+    ]
 
 
 def _with_split(notes: Sequence[str], split: str) -> list[str]:
@@ -140,11 +156,6 @@ def _nothing(runs: Runs, dataset: str, split: str) -> str:
     if failed:
         return f"{dataset}: no run has finished; {failed} failed, the first as: {runs.problems[0]}"
     return f"{dataset}: no run has finished. Run the benchmark first."
-
-
-def _fits(pattern: str, name: str) -> bool:
-    before, star, after = pattern.partition("*")
-    return name == pattern or (bool(star) and name.startswith(before) and name.endswith(after))
 
 
 def _widen(name: str, long: pd.DataFrame, titles: Mapping[str, str], labels: Mapping[str, str]) -> Rows:

@@ -8,7 +8,7 @@ from typing import Any
 from medmd.comparison._compare import ERRORS, LEVEL, Comparison
 
 NAMES = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R2", "error_rate": "error rate"}
-_CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}
+CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}
 _DIGITS = 3
 
 
@@ -24,7 +24,7 @@ def comparison_table(comparison: Comparison, *, bold: bool = True) -> tuple[list
     several = comparison["seeds"] > 1
     header = ["", f"{NAMES[statistic]} [{100 * comparison['level']:g} %]", *(NAMES[name] for name in others)]
     header += ["SD over seeds"] if several else []
-    header += ["difference", "p bootstrap", "p permutation", f"p {_CORRECTIONS[comparison['correction']]}"]
+    header += ["difference", "p bootstrap", "p permutation", f"p {CORRECTIONS[comparison['correction']]}"]
     return header, [_row(comparison, row, others, several=several, bold=bold) for row in comparison["rows"]]
 
 
@@ -33,7 +33,7 @@ def pair_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     titles = {row["name"]: row["title"] for row in comparison["rows"]}
     pairs = sorted(comparison["pairs"], key=lambda pair: (pair["p_permutation"] is None, pair["p_permutation"] or 0))
     header = ["first", "second", f"difference of {NAMES[comparison['statistic']]}", "p permutation"]
-    header += [f"p {_CORRECTIONS[comparison['correction']]}"]
+    header += [f"p {CORRECTIONS[comparison['correction']]}"]
     cells = [
         [
             titles[pair["first"]],
@@ -50,7 +50,7 @@ def pair_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 def explain(comparison: Comparison) -> list[str]:
     """What the table rests on, and what its bold number means or why there is none."""
     titles = {row["name"]: row["title"] for row in comparison["rows"]}
-    statistic, correction = NAMES[comparison["statistic"]], _CORRECTIONS[comparison["correction"]]
+    statistic, correction = NAMES[comparison["statistic"]], CORRECTIONS[comparison["correction"]]
     size = f"{comparison['cases']} cases of {comparison['patients']} patients"
     drawn = "patients"
     if comparison["seeds"] > 1:
@@ -98,7 +98,10 @@ def _row(comparison: Comparison, row: dict[str, Any], others: Sequence[str], *, 
 
 def title_of(comparison: Comparison, row: dict[str, Any]) -> str:
     """The row's name with what sets it apart: fewer seeds than others, settings that were not tuned."""
-    marks = [row["label"]] if row["label"] in ("published", "peer", "reference") else []
+    # Beside rows whose settings were searched, the others say that theirs were not.
+    searched = any(each["label"] == "core" for each in comparison["rows"])
+    told = ("published", "peer", "reference", *(("default",) if searched else ()))
+    marks = [row["label"]] if row["label"] in told else []
     if row["seeds"] < comparison["seeds"]:
         marks.append(f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}")
     return f"{row['title']} ({', '.join(marks)})" if marks else str(row["title"])

@@ -18,6 +18,9 @@ _BLOCK = 100_000
 class Resampling:
     """Replicates that draw whole patients, and seeds or other crossed groups when given.
 
+    Of P patients P are drawn; of S groups, which are few, S - 1, so that the mean over the drawn ones varies by s**2 / S
+    with s**2 the usual estimate, of S - 1 degrees of freedom; S draws would vary by (S - 1) / S of that (Rao and Wu 1988).
+
     Args:
         patients: (N,) the patient of each row.
         groups: (N,) or None, a second factor crossed with the patients, drawn on its own (for example the training
@@ -34,7 +37,7 @@ class Resampling:
         generator = np.random.default_rng(seed)
         self._factors = [_Factor(patients, replicates, generator)]
         if groups is not None:
-            self._factors.append(_Factor(groups, replicates, generator))
+            self._factors.append(_Factor(groups, replicates, generator, fewer=1))
         self.patient_index = self._factors[0].index
         self.patients = self._factors[0].size
 
@@ -62,23 +65,23 @@ class Resampling:
 
 
 class _Factor:
-    """One thing that is drawn with replacement: as many as there are, by equal chance."""
+    """One thing that is drawn with replacement by equal chance: as many as there are, or some fewer, at least one."""
 
-    def __init__(self, names: Any, replicates: int, generator: np.random.Generator) -> None:
+    def __init__(self, names: Any, replicates: int, generator: np.random.Generator, *, fewer: int = 0) -> None:
         texts = np.asarray([str(name) for name in names], dtype=np.str_)
         unique, self.index = np.unique(texts, return_inverse=True)
         self.size = len(unique)
-        self._counts = _count_draws(self.size, replicates, generator)
+        self._counts = _count_draws(self.size, max(self.size - fewer, 1), replicates, generator)
 
     def weights(self, rows: slice) -> Matrix:
         return self._counts[rows].astype(np.float64)[:, self.index]
 
 
-def _count_draws(size: int, replicates: int, generator: np.random.Generator) -> NDArray[np.uint16]:
+def _count_draws(size: int, draws: int, replicates: int, generator: np.random.Generator) -> NDArray[np.uint16]:
     if size == 0:
         return np.zeros((replicates, 0), dtype=np.uint16)
-    draws = generator.integers(size, size=(replicates, size))
-    flat = draws + np.arange(replicates)[:, None] * size
+    drawn = generator.integers(size, size=(replicates, draws))
+    flat = drawn + np.arange(replicates)[:, None] * size
     counts = np.bincount(flat.ravel(), minlength=replicates * size)
     return counts.reshape(replicates, size).astype(np.uint16)
 

@@ -6,13 +6,16 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from benchmark_work import noisy, write_work
 
 from benchmarks import _benchmark_claims as claims
 from benchmarks import benchmark_page as page
 from benchmarks._benchmark_bar import bar
+from benchmarks._best_single import with_best_single
 from medmd.benchmark import load_runs
+from medmd.comparison import Rows, rows_of_runs
 from medmd.utils import write_json
 
 SINGLE = {"pretrain_oct": noisy(1.5), "pretrain_fundus": noisy(5.0), "late_average": noisy(3.0)}
@@ -43,7 +46,7 @@ def runs(tmp_path):
 def test_claims_are_judged_as_the_predictions_were_made(runs):
     found = {each.claim.text: each for each in claims.findings(runs, "first")}
     assert found["One fused loss falls below the best single modality"].verdict == "upheld"
-    assert found["One fused loss falls below the best single modality"].better == "unimodal_oct"
+    assert found["One fused loss falls below the best single modality"].better == "best_single (oct)"
     assert found["Re-M3Dr is better than MMPareto"].verdict == "upheld"
     assert found["SGM is better than MMPareto"].verdict == "not decided"
     assert not any("AM pretraining improves fusion" in text for text in found)
@@ -59,14 +62,27 @@ def test_a_claim_the_other_way_round_is_contradicted(runs):
     assert found.verdict == "contradicted"
 
 
-def test_the_best_single_modality_is_chosen_on_validation(runs, monkeypatch):
-    seen = []
-    original = type(runs).predictions
-    monkeypatch.setattr(
-        type(runs), "predictions", lambda self, name, split="testing": seen.append(split) or original(self, name, split)
+def test_the_best_single_modality_is_chosen_on_the_validation_cases_of_each_run_alone(tmp_path):
+    single = {"pretrain_oct": noisy(1.0), "pretrain_fundus": noisy(2.0)}
+    derived = [{"name": "unimodal_*", "of": "late_average", "column": "pretrain_*"}]
+    write_work(tmp_path, {"late_average": single}, derived=derived, folds=4, patients=80)
+    # The fundus knows the validation cases of fold 2 best, which fold 3 tests on.
+    for path in sorted((tmp_path / "runs" / "first" / "late_average").glob("*/predictions.csv")):
+        if "fold2" in path.parent.name:
+            table = pd.read_csv(path)
+            here = table["split"] == "validation"
+            table.loc[here, "pretrain_fundus"] = table.loc[here, "target"]
+            table.to_csv(path, index=False)
+    runs = load_runs(tmp_path)
+    rows = rows_of_runs(runs, "first")
+    found = with_best_single(runs, rows)
+    assert found.chosen == {"oct": 6, "fundus": 2}
+    table = found.rows.table
+    assert (table["best_single"] == table["unimodal_oct"].where(table["fold"] != 2, table["unimodal_fundus"])).all()
+    assert "best_single" not in rows.table
+    assert (
+        with_best_single(runs, Rows("first", rows.table.drop(columns=["unimodal_oct", "unimodal_fundus"]), {})) is None
     )
-    assert claims.best_single(runs, "first") == "unimodal_oct"
-    assert seen == ["validation"]
 
 
 def test_the_page_has_tables_verdicts_and_what_is_missing(runs, tmp_path):
@@ -104,6 +120,7 @@ def test_one_method_against_all_others_is_judged_as_the_predictions_were_made(tm
     assert set(found.beaten) == {"sgm", "unimodal_oct", "unimodal_fundus"}
     assert found.undecided == ("mmpareto",)
     assert found.better == ("am",)
+    assert found.left_out == ("sgm_mean",)
     assert [name for name, *_ in found.nearest][:2] == ["am", "mmpareto"]
     assert not found.reached
     table = runs.predictions("first")
@@ -137,6 +154,15 @@ def test_a_data_set_without_runs_is_one_line_of_what_is_missing(runs, tmp_path):
     assert "- second: nothing has been run yet." in text
     assert "- second, " not in text
     assert "- first, broken" in text
+
+
+def test_a_baseline_that_lacks_a_fold_does_not_hold_up_the_page(tmp_path):
+    methods = {"sgm": {"fusion": noisy(1.0)}, "uniform_sum": {"fusion": noisy(2.0)}}
+    write_work(tmp_path, methods, folds=3, seeds=(0,))
+    shutil.rmtree(next((tmp_path / "runs" / "first" / "uniform_sum").glob("fold2*")))
+    text = page.write_page(load_runs(tmp_path), tmp_path / "out").read_text()
+    assert "Left out, no seed with all of its folds: uniform_sum." in text
+    assert "Difference: row minus sgm" in text
 
 
 def test_a_folder_without_runs_is_refused_in_a_sentence(tmp_path, capsys):

@@ -276,3 +276,58 @@ def test_files_are_written_and_equal_for_equal_inputs(tmp_path):
     page = (tmp_path / "one/comparison.md").read_text()
     for name in ("differences_first.png", "critical_difference.png"):
         assert name in page
+
+
+def test_means_over_seeds_are_shown_and_not_tested(tmp_path):
+    methods = {"one": {"fusion": noisy(1.0)}, "two": {"fusion": noisy(1.0)}}
+    derived = [{"name": f"{name}_mean", "of": name, "ensemble": True} for name in methods]
+    write_work(tmp_path, methods, derived=derived, seeds=(0, 1, 2), patients=40)
+    found = rows_of_runs(load_runs(tmp_path), "first")
+    assert found.means == {"one_mean", "two_mean"}
+    comparison = compare_rows(found, baseline="one", **FAST)
+    rows = by_name(comparison)
+    assert rows["one_mean"]["metrics"]["mse"]["estimate"] < 0.6 * rows["one"]["metrics"]["mse"]["estimate"]
+    assert rows["one_mean"]["difference"] is None
+    assert rows["one_mean"]["seed_sd"] is None
+    assert rows["two"]["difference"] is not None
+    assert not any("_mean" in pair["first"] + pair["second"] for pair in comparison["pairs"])
+    assert any("hold for these seeds alone: one_mean; two_mean." in sentence for sentence in explain(comparison))
+    with pytest.raises(MedmdError, match="mean over seeds"):
+        compare_rows(found, baseline="one_mean", **FAST)
+
+
+def test_a_row_has_title_and_label_of_the_row_that_made_it_and_of_no_pattern_that_fits_its_name(tmp_path):
+    methods = {"a": {"fusion": noisy(1.0), "unimodal_oct": noisy(2.0)}, "a_plus": {"fusion": noisy(1.0)}}
+    derived = [
+        {"name": "a_*", "of": "a", "column": "unimodal_*", "label": "reference", "title": "a modality"},
+        {"name": "a_plus_blend", "of": "a_plus", "blend": ["fusion"], "label": "core", "title": "A+, blended"},
+    ]
+    write_work(tmp_path, methods, derived=derived, labels={"a_plus": "published"})
+    found = rows_of_runs(load_runs(tmp_path), "first")
+    assert found.labels == {"a": "core", "a_plus": "published", "a_oct": "reference", "a_plus_blend": "core"}
+    assert found.titles["a_plus_blend"] == "A+, blended"
+    assert found.titles["a_oct"] == "a_oct"
+
+
+def test_with_the_baseline_alone_its_tests_are_those_of_all_pairs():
+    given = rows({"a": 1.0, "b": 1.1, "c": 2.0}, patients=6)
+    every = by_name(compare_rows(given, baseline="b", **FAST))
+    alone = compare_rows(given, baseline="b", all_pairs=False, **FAST)
+    assert {(pair["first"], pair["second"]) for pair in alone["pairs"]} == {("a", "b"), ("b", "c")}
+    assert alone["best"] is None
+    for name in "ac":
+        # Six patients and two seeds: all 128 patterns are tried.
+        assert by_name(alone)[name]["difference"] == every[name]["difference"]
+
+
+def test_errors_of_a_millionth_are_no_fault_of_the_arithmetic():
+    found = by_name(compare_rows(rows({"a": 1e-6, "b": 1.0}), **FAST))
+    assert found["a"]["metrics"]["r2"]["estimate"] == pytest.approx(1.0)
+
+
+def test_rows_that_were_not_searched_say_so_beside_rows_that_were():
+    labels = {"a": "core", "b": "default", "c": "peer"}
+    header, cells = comparison_table(compare_rows(rows({"a": 1.0, "b": 1.0, "c": 1.0}, labels=labels), **FAST))
+    assert [cell[0] for cell in cells] == ["A", "B (default)", "C (peer)"]
+    _, cells = comparison_table(compare_rows(rows({"a": 1.0, "b": 1.0}), **FAST))
+    assert [cell[0] for cell in cells] == ["A", "B"]

@@ -43,9 +43,18 @@ def test_crossed_groups_multiply():
     both = resample_weights(patients, groups=seeds, replicates=200, seed=5)
     alone = resample_weights(patients, replicates=200, seed=5)
     of_seed = resample_weights(seeds, replicates=200, seed=5)
-    assert both.sum(axis=1) == pytest.approx(np.full(200, 4.0))
+    # Two patients, and one of two seeds.
+    assert both.sum(axis=1) == pytest.approx(np.full(200, 2.0))
     assert (both * (alone == 0) == 0).all()
     assert of_seed.shape == both.shape
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_the_mean_over_drawn_groups_varies_as_the_usual_estimate_says(count):
+    values = np.array([1.0, 4.0, -2.0, 0.5, 7.0])[:count]
+    weights = resample_weights(["p"] * count, groups=range(count), replicates=40_000, seed=2)
+    means = weights @ values / weights.sum(axis=1)
+    assert np.var(means) == pytest.approx(np.var(values, ddof=1) / count, rel=0.03)
 
 
 def test_without_each_patient():
