@@ -103,10 +103,13 @@ def findings(runs: Runs, dataset: str, *, seed: int = 0, claims: Sequence[Claim]
     return [
         Finding(
             claim,
-            *(names.get(name, name) for name in (claim.better, claim.worse)),
-            *(each[end] for end in ("estimate", "low", "high")),
-            float(p_value),
-            each["relative"],
+            better=names.get(claim.better, claim.better),
+            worse=names.get(claim.worse, claim.worse),
+            estimate=each["estimate"],
+            low=each["low"],
+            high=each["high"],
+            p_value=float(p_value),
+            relative=each["relative"],
         )
         for claim, each, p_value in zip(tried, found, corrected, strict=True)
     ]

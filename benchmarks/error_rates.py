@@ -109,9 +109,9 @@ def page(rows: Sequence[dict[str, object]], patients: int, simulations: int) -> 
 Written by `python -m benchmarks.error_rates --out docs/results`; do not edit by hand.
 
 Two methods of equal worth, {patients} patients of one eye, {simulations} simulations a cell (a share of 5 % is known to
-{error:.1f} %). *Interval*: the 95 % bootstrap interval of the difference leaves out 0. *Permutation*: p is below {LEVEL:g}.
-Both draw patients and, crossed with them, training seeds. With few seeds both reject too often, the more so the more of
-the difference is the seeds'. `medmd compare` sets nothing bold by the interval alone."""
+{error:.1f} %). *Interval*: the 95 % bootstrap interval of the difference leaves out 0. *Permutation*: p is below
+{LEVEL:g}. Both draw patients and, crossed with them, training seeds. With few seeds both reject too often, the more so
+the more of the difference is the seeds'. `medmd compare` sets nothing bold by the interval alone."""
     header = ["what varies", "seeds", "interval, %", "permutation, %", "both, %"]
     cells = [
         [

@@ -32,8 +32,9 @@ not edit by hand. Phantom cohorts with one property changed at a time; every met
 
 The *best single* modality is, in each run, the one with the least MSE on validation. A cell is the method's MSE minus
 that of the best single modality, in per cent of the latter: below 0 fusion helps. **Bold**: the 95 % interval (patients
-and, crossed with them, seeds) leaves out 0 and permutation p < 0.05; neither is corrected for the number of cells. *Conflicts* are the share of steps of stage 2 in which the gradients of the
-fused and of the unimodal losses point against each other, under SGM."""
+and, crossed with them, seeds) leaves out 0 and permutation p < 0.05; neither is corrected for the number of cells.
+*Conflicts* are the share of steps of stage 2 in which the gradients of the fused and of the unimodal losses point
+against each other, under SGM."""
 
 
 @dataclass(frozen=True)

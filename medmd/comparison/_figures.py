@@ -35,7 +35,8 @@ def difference_figure(comparison: Comparison) -> bytes | None:
     base = next(row["title"] for row in comparison["rows"] if row["name"] == comparison["baseline"])
     name_axes(axis, x=f"{statistic} minus that of {base} (better to the {side})")
     where = f"{comparison['dataset']}: " if comparison["dataset"] else ""
-    detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, {CORRECTIONS[comparison['correction']]}, below {LEVEL:g}"
+    correction = CORRECTIONS[comparison["correction"]]
+    detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, {correction}, below {LEVEL:g}"
     title_figure(figure, f"{where}paired differences to {base}", detail)
     return png(figure)
 

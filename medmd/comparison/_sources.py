@@ -119,10 +119,10 @@ def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None,
             raise MedmdError(msg)
         long = pd.concat([long[long["row"] == name] for name in only], ignore_index=True)
     origins = runs.row_of(dataset)
-    found = {name: origins[name] for name in dict.fromkeys(long["row"])}
-    titles = {name: (row.title if "*" not in row.name else "") or name for name, row in found.items()}
-    rows = _widen(dataset, long, titles, {name: row.label for name, row in found.items()})
-    means = frozenset(name for name, row in found.items() if row.ensemble)
+    rows_of = {str(name): origins[name] for name in dict.fromkeys(long["row"])}
+    titles = {name: (row.title if "*" not in row.name else "") or name for name, row in rows_of.items()}
+    rows = _widen(dataset, long, titles, {name: row.label for name, row in rows_of.items()})
+    means = frozenset(name for name, row in rows_of.items() if row.ensemble)
     return replace(
         rows,
         classes=runs.has_classes(dataset),

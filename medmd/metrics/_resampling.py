@@ -18,8 +18,9 @@ _BLOCK = 100_000
 class Resampling:
     """Replicates that draw whole patients, and seeds or other crossed groups when given.
 
-    Of P patients P are drawn; of S groups, which are few, S - 1, so that the mean over the drawn ones varies by s**2 / S
-    with s**2 the usual estimate, of S - 1 degrees of freedom; S draws would vary by (S - 1) / S of that (Rao and Wu 1988).
+    Of P patients P are drawn; of S groups, which are few, S - 1, so that the mean over the drawn ones varies by
+    s**2 / S with s**2 the usual estimate, of S - 1 degrees of freedom; S draws would vary by (S - 1) / S of that (Rao
+    and Wu 1988).
 
     Args:
         patients: (N,) the patient of each row.

@@ -327,7 +327,7 @@ def test_errors_of_a_millionth_are_no_fault_of_the_arithmetic():
 
 def test_rows_that_were_not_searched_say_so_beside_rows_that_were():
     labels = {"a": "core", "b": "default", "c": "peer"}
-    header, cells = comparison_table(compare_rows(rows({"a": 1.0, "b": 1.0, "c": 1.0}, labels=labels), **FAST))
+    _, cells = comparison_table(compare_rows(rows({"a": 1.0, "b": 1.0, "c": 1.0}, labels=labels), **FAST))
     assert [cell[0] for cell in cells] == ["A", "B (default)", "C (peer)"]
     _, cells = comparison_table(compare_rows(rows({"a": 1.0, "b": 1.0}), **FAST))
     assert [cell[0] for cell in cells] == ["A", "B"]
