@@ -70,7 +70,9 @@ def _requirements(extra: str | None) -> list[Requirement]:
 
 def _extras() -> dict[str, dict[str, Any]]:
     names = metadata.metadata("medmd").get_all("Provides-Extra") or []
-    return {name: {"missing": _missing(name), "install": f"pip install 'medmd[{name}]'"} for name in names}
+    # In the clone: the package is on no index.
+    install = "pip install -c constraints.txt -e '.[{}]'"
+    return {name: {"missing": _missing(name), "install": install.format(name)} for name in names}
 
 
 def _missing(extra: str) -> list[str]:

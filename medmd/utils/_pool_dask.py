@@ -28,7 +28,7 @@ def opened_cluster(address: str) -> Iterator[ClusterPool]:
     try:
         from distributed import Client
     except ImportError:
-        msg = "--scheduler needs Dask: pip install 'medmd[cluster]'."
+        msg = "--scheduler needs Dask. Run in the clone: pip install -c constraints.txt -e '.[cluster]'"
         raise MedmdError(msg) from None
     try:
         client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)

@@ -43,7 +43,7 @@ def test_json_says_what_is_installed(capsys, monkeypatch):
     assert len(found["devices"]["cuda"]) == torch.cuda.device_count()
     assert 0 < found["memory"]["available"] <= found["memory"]["total"]
     assert found["disk"]["free"] > 0
-    assert found["extras"]["test"]["install"] == "pip install 'medmd[test]'"
+    assert found["extras"]["test"]["install"] == "pip install -c constraints.txt -e '.[test]'"
     assert found["mlflow_tracking_uri"] is None
 
 
@@ -81,7 +81,8 @@ def test_a_missing_extra_comes_with_its_command(requirements, capsys, monkeypatc
     monkeypatch.setattr(environment.metadata, "metadata", lambda _: SimpleNamespace(get_all=lambda _: ["docs"]))
     code, text = described(capsys)
     assert code == 0
-    assert "extra docs: furo, sphinx not installed; get it with: pip install 'medmd[docs]'" in text
+    assert "extra docs: furo, sphinx not installed; get it in the clone with: " in text
+    assert "pip install -c constraints.txt -e '.[docs]'" in text
 
 
 def test_met_requirements_are_no_problem(requirements):

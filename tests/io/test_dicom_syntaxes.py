@@ -169,7 +169,7 @@ def test_an_absent_decoder_is_refused_with_the_extra_that_brings_it(monkeypatch)
 
     raw = as_bytes(oct_volume(syntax=JPEGBaseline8Bit)).replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.80")
     monkeypatch.setattr(Decoder, "available_plugins", ())
-    with pytest.raises(RefusedError, match=r"pip install 'medmd\[dicom\]'") as caught:
+    with pytest.raises(RefusedError, match=r"pip install .* '\.\[dicom\]'") as caught:
         read_all(raw)
     assert caught.value.reason == "decoder-missing"
 

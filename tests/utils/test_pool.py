@@ -148,7 +148,7 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
 
-    with pytest.raises(MedmdError, match=r"medmd\[cluster\]"), open_pool(workers=1, scheduler="tcp://127.0.0.1:1"):
+    with pytest.raises(MedmdError, match=r"'\.\[cluster\]'"), open_pool(workers=1, scheduler="tcp://127.0.0.1:1"):
         pass
 
 

@@ -11,6 +11,7 @@ import torch
 from medmd.data import Case
 from medmd.workflows._errors import user_error
 from medmd.workflows.preflight._case import CaseCost, flat_item, prepare_case
+from medmd.workflows.preflight._depth import depth_problems
 from medmd.workflows.preflight._device import device_problems
 from medmd.workflows.preflight._disk import disk_problems, phantom_problems, run_bytes
 from medmd.workflows.preflight._files import Cohort, cohort_problems, open_files, used_cohort
@@ -80,6 +81,7 @@ class _Examination:
         self.problems += cohort_problems(cohort, plan.modalities, trains)
         cohort, problems = open_files(cohort)
         self.problems += problems
+        self.problems += depth_problems(plan.transform, cohort.depths)
         self.facts |= {"cases": cohort.cases, "files": cohort.files}
         return cohort
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 
@@ -28,12 +28,14 @@ class Cohort:
         files: how many files were opened.
         voxels: most voxels and pixels of a case.
         sound: the case ids with no finding.
+        depths: by modality, voxels in depth of the deepest training volume.
     """
 
     datalist: Datalist
     files: int = 0
     voxels: int = 0
     sound: frozenset[str] = frozenset()
+    depths: Mapping[str, int] = field(default_factory=dict)
 
     def count(self, split: str) -> int:
         """How many of its cases are used."""
@@ -78,6 +80,7 @@ def open_files(cohort: Cohort, *, workers: int = 8) -> tuple[Cohort, list[Proble
         files=len(files),
         voxels=max(_voxels(files).values(), default=0),
         sound=frozenset(case.case_id for _, case in cohort.datalist.cases() if case.case_id not in bad),
+        depths=_depths(files, cohort.datalist),
     )
     return looked, list(_file_problems(findings, len(files)))
 
@@ -86,6 +89,16 @@ def _voxels(files: Sequence[Seen]) -> Mapping[str, int]:
     found: dict[str, int] = {}
     for item in files:
         found[item.case.case_id] = found.get(item.case.case_id, 0) + prod(item.shape or (0,))
+    return found
+
+
+def _depths(files: Sequence[Seen], datalist: Datalist) -> Mapping[str, int]:
+    volumes = {name for name, spec in datalist.header.inputs.items() if spec.kind == "volume"}
+    found: dict[str, int] = {}
+    for item in files:
+        shape = item.shape or ()
+        if item.split == "training" and item.name in volumes and len(shape) == 3:
+            found[item.name] = max(found.get(item.name, 0), shape[1])
     return found
 
 

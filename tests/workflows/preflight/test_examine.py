@@ -201,6 +201,13 @@ def test_a_warning_is_logged_and_the_run_begins(plan, caplog, cohort):
     assert "inside of the data set" in caplog.text
 
 
+def test_a_crop_made_for_other_volumes_is_a_warning_and_the_run_begins(bundle, caplog):
+    with caplog.at_level(logging.WARNING, logger="medmd.workflows.preflight"):
+        bundle(retina_band=2).initialize()
+    assert "retina_band: little of the depth of oct is kept; found 2 of 10 voxels" in caplog.text
+    assert "hospital.json" in caplog.text
+
+
 def test_an_error_that_is_no_user_s_stays_one(plan):
     def broken():
         raise RuntimeError("a fault of the program")

@@ -54,6 +54,13 @@ def test_sound_files_give_no_problem_and_their_sizes(make_datalist):
     assert cohort.files == 23
     assert cohort.voxels == 8 * 10 * 6 + 12 * 14 * 3
     assert len(cohort.sound) == cohort.cases == 12
+    assert cohort.depths == {"oct": 10}
+
+
+def test_the_depth_is_that_of_training_volumes(make_datalist):
+    cohort, _ = open_files(used_cohort(make_datalist(), ("evaluate",), BOTH))
+    assert cohort.files == 8
+    assert cohort.depths == {}
 
 
 def test_files_that_are_not_used_are_not_opened(make_datalist):
