@@ -78,7 +78,8 @@ def verb_parser(name: str) -> argparse.ArgumentParser:
 
 def _run(verb: str, arguments: list[str], common: argparse.Namespace) -> int:
     # `common` is filled further: the shared options may stand before or after the verb.
-    args = verb_parser(verb).parse_args(arguments, namespace=common)
+    prepare = getattr(load_verb(verb), "prepare", list)
+    args = verb_parser(verb).parse_args(prepare(arguments), namespace=common)
     _set_up_log(verbose=args.verbose)
     # So that temporary files are removed and what is being written is left whole.
     with stop_signals():

@@ -32,14 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def prepare(arguments: list[str]) -> list[str]:
+    """Hand on all words as they are: argparse takes none that begins with a dash before the first that does not."""
+    return arguments if {"-h", "--help"} & set(arguments) else ["--", *arguments]
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 0 for none, 1 for warnings only, 2 for errors."""
     from medmd.utils import MedmdError
     from medmd.workflows.check_config import check_config, split_words
 
-    words = _take_own_options(args)
-    first = ["--config_file", args.config_file] if args.config_file else []
-    files, overrides = split_words([*first, *words])
+    files, overrides = split_words(_take_own_options(args))
     if not files:
         msg = "no configuration is named. Name one, such as bundles/remd/train.json (`medmd bundle-path` tells where)."
         raise MedmdError(msg)
@@ -49,8 +52,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _take_own_options(args: argparse.Namespace) -> list[str]:
-    """The words without this command's own options, which may stand behind the files."""
+    """The words without this command's own options, which may stand anywhere."""
     words = list(args.words)
+    # Of the remainder argparse keeps the mark that begins it.
+    del words[: words[:1] == ["--"]]
     if "--json" in words[:-1]:
         at = words.index("--json")
         args.json = words[at + 1]

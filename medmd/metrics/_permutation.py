@@ -65,9 +65,9 @@ def permutation_test(
     adds the seeds' own spread about the mean difference, which exchanging patients alone would leave out; patient by
     seed interaction is counted in both, which errs towards larger p-values, as the crossed bootstrap of
     `paired_difference` does (Owen 2007). Few seeds say little of their own spread, which errs the other way where it is
-    large: without a difference, 40 patients gave p < 0.05 in 12, 8 and 6 % of 600 simulations with 3, 5 and 10 seeds
-    where patients, seeds and their interaction vary alike, and in 19, 11 and 8 % where almost only seeds vary. With one
-    seed it is the test without groups.
+    large: without a difference, 40 patients gave p < 0.05 in 13, 9 and 6 % of 1,000 simulations with 3, 5 and 10 seeds
+    where patients, seeds and their interaction vary alike, and in 19, 11 and 7 % where almost only seeds vary
+    (docs/results/error_rates.md). With one seed it is the test without groups.
 
     Args:
         target: (N,), NaN where there is none.

@@ -14,7 +14,7 @@ TRAIN = str(Path(__file__).parents[2] / "bundles" / "remd" / "train.json")
 def _run(*words) -> int:
     parser = argparse.ArgumentParser()
     check_config.add_arguments(parser)
-    return check_config.run(parser.parse_args([str(word) for word in words]))
+    return check_config.run(parser.parse_args(check_config.prepare([str(word) for word in words])))
 
 
 def test_a_sound_configuration_gives_zero(capsys):
@@ -39,6 +39,21 @@ def test_warnings_alone_give_one(tmp_path):
     overlay = tmp_path / "mine.json"
     overlay.write_text('{"zebra": 1}')
     assert _run("--config_file", f"{TRAIN},{overlay}") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--config_file", TRAIN, "--train_epochs", "5"),
+        ("--train_epochs", "5", "--config_file", TRAIN),
+        ("--train_epochs", "5", TRAIN),
+        ("--output_dir", "x", "--config_file", f"['{TRAIN}']", "--balancer#rho", "0.02"),
+    ],
+)
+def test_the_words_of_a_run_are_taken_in_any_order(words, capsys):
+    assert main(["check-config", *words]) == 0
+    assert main(["check-config", *words, "--zebra", "1"]) == 2
+    assert "zebra: nothing uses a setting of this name" in capsys.readouterr().out
 
 
 def test_a_broken_file_is_told_with_its_line(tmp_path, capsys):
