@@ -11,7 +11,9 @@ from medmd.benchmark._plan import DatasetPlan, Limits, MethodPlan, Plan, TuningP
 from medmd.benchmark._plan_read import make_plan, read_plan
 from medmd.benchmark._rows import Row
 from medmd.benchmark._runs import Runs, load_runs
-from medmd.benchmark._work import RunKey, Work, write_run
+from medmd.benchmark._searches import failed_searches
+from medmd.benchmark._work import RunKey, Work
+from medmd.benchmark._write_run import write_run
 
 if TYPE_CHECKING:
     from medmd.benchmark._engine import run_plan
@@ -27,6 +29,7 @@ __all__ = [
     "TuningPlan",
     "Work",
     "describe_work",
+    "failed_searches",
     "load_runs",
     "make_plan",
     "read_plan",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medmd.benchmark._overlays import overlay_file
+from medmd.benchmark._owned import why_lost
 from medmd.benchmark._plan import DatasetPlan, MethodPlan, Plan
 from medmd.benchmark._schedule import Start, is_asked, is_missing, planned
 from medmd.benchmark._work import Work
@@ -17,14 +18,6 @@ from medmd.utils import MedmdError
 if TYPE_CHECKING:
     from medmd.workflows.check_config import Finding
 
-# What the benchmark sets itself, so that an override would be lost.
-_OWN = {
-    "seed": "seeds",
-    "pretrain_epochs": "epochs of the data set and stage_one",
-    "train_epochs": "epochs of the data set and stage_one",
-    "dataset_dir": "dataset_dir of the data set",
-    "datalist": "dataset_dir of the data set",
-}
 # Absent files are better told by what needs them; the others show when the overlays are read.
 _LATER = frozenset({"absent-file", "duplicate-key"})
 _SHARED = ("dataset", "tuning")
@@ -40,8 +33,8 @@ class _Given(NamedTuple):
 def check_settings(plan: Plan, work: Work, start: Start) -> None:
     """Refuse settings that a configuration does not take: one check for each method on each data set with runs to make.
 
-    Nothing is built: it is what `medmd check-config` finds. A setting of a data set, or of the common search space,
-    that some methods use and others do not, is no error.
+    Nothing is built: it is what `medmd check-config` finds, and what a benchmark sets itself or does not use. A setting
+    of a data set, or of the common search space, that some methods use and others do not, is no error.
 
     Args:
         plan: what is compared.
@@ -99,8 +92,9 @@ def _one_of(dimension: Mapping[str, Any]) -> Any:
 
 def _owned(given: Mapping[str, _Given]) -> Iterator[str]:
     for name, each in given.items():
-        if name in _OWN:
-            yield f"{each.where}: {name}: the benchmark sets it itself. Use the plan's {_OWN[name]}."
+        why = why_lost(name, each.value)
+        if why is not None:
+            yield f"{each.where}: {name}: {why}"
 
 
 def _errors(dataset: DatasetPlan, method: MethodPlan, given: Mapping[str, _Given]) -> list[Finding]:
@@ -108,7 +102,7 @@ def _errors(dataset: DatasetPlan, method: MethodPlan, given: Mapping[str, _Given
     from medmd.workflows.check_config import check_config
 
     overlays = (str(overlay_file(name)) for name in (*dataset.overlays, *method.overlays))
-    settings = {name: each.value for name, each in given.items() if name not in _OWN}
+    settings = {name: each.value for name, each in given.items() if why_lost(name, each.value) is None}
     report = check_config([str(bundle_folder() / "train.json"), *overlays], settings)
     return [finding for finding in report.errors if finding.kind not in _LATER]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,11 +48,14 @@ class Cohort:
     Attributes:
         datalist: all of it.
         items: the labelled cases as MONAI's transforms take them, by case id.
+        folds: those that were prepared.
+        datalists: of the folds.
     """
 
     datalist: Datalist
     items: dict[str, dict[str, Any]]
     folds: dict[Any, Fold] = field(default_factory=dict)
+    datalists: dict[Any, Datalist] = field(default_factory=dict)
 
 
 _HELD: dict[Any, Cohort] = {}
@@ -76,30 +80,44 @@ def fold_of(job: Job, parser: ConfigParser, key: str) -> Fold:
     return _remember(cohort.folds, whole, _FOLDS, lambda: _prepare(job, cohort, parser))
 
 
-def fold_datalist(job: Job, modalities: Sequence[str]) -> Datalist:
+def fold_datalist(job: Job) -> Datalist:
     """The cases of a job's fold, as the configuration's own computations read them from a file.
 
+    They are the same for all methods, whatever modalities a method takes.
+
     Raises:
-        MedmdError: the datalist has no such split, or a list is empty.
+        MedmdError: a list is empty.
+        WriteError: the fold's datalist cannot be written.
     """
     cohort = cohort_of(job)
-    splits = _splits(job, cohort, modalities)
+    # A process may work for several folders, and a datalist stand in several data sets of a plan.
+    path = job.place.root / "folds" / job.dataset.name / f"fold{job.fold}.json"
+    whole = (path, job.dataset.folds, job.dataset.complete)
+    if whole not in cohort.datalists:
+        cohort.datalists[whole] = _fold_datalist(job, cohort.datalist, path)
+    return cohort.datalists[whole]
+
+
+def _fold_datalist(job: Job, datalist: Datalist, path: Path) -> Datalist:
+    splits = _splits(job, datalist)
     for name in _LISTS:
-        if not splits.get(name):
-            msg = f"{job.dataset.name}, fold {job.fold}: expected cases in the list {name}, got none."
+        if not splits[name]:
+            kept = f" complete keeps cases with {', '.join(datalist.header.inputs)}." if job.dataset.complete else ""
+            msg = f"{job.dataset.name}, fold {job.fold}: expected cases in the list {name}, got none.{kept}"
             raise MedmdError(msg)
     if job.dataset.folds is None and not job.dataset.complete:
-        return cohort.datalist
-    path = job.place.root / "folds" / job.dataset.name / f"fold{job.fold}.json"
-    found = Datalist(header=cohort.datalist.header, splits=splits, path=path)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        return datalist
+    found = Datalist(header=datalist.header, splits=splits, path=path)
+    if not path.exists() or _ids(load_datalist(path)) != _ids(found):
         write_datalist(path, found)
     return found
 
 
-def _splits(job: Job, cohort: Cohort, modalities: Sequence[str]) -> dict[str, list[Case]]:
-    datalist = cohort.datalist
+def _ids(datalist: Datalist) -> dict[str, list[str]]:
+    return {name: [case.case_id for case in datalist.splits.get(name, ())] for name in _LISTS}
+
+
+def _splits(job: Job, datalist: Datalist) -> dict[str, list[Case]]:
     if job.dataset.folds is None:
         splits = {name: list(datalist.splits.get(name, ())) for name in _LISTS}
     else:
@@ -107,13 +125,12 @@ def _splits(job: Job, cohort: Cohort, modalities: Sequence[str]) -> dict[str, li
         parts = split_by_patient(cases, seed=SPLIT_SEED, folds=job.dataset.folds, target=datalist.header.target)
         splits = parts[job.fold]
     # All are folded, and what cannot be used is left out afterwards, so that a fold is the converter's fold.
-    return {name: [case for case in cases if _is_used(job, case, modalities)] for name, cases in splits.items()}
+    inputs = set(datalist.header.inputs)
+    return {name: [case for case in splits[name] if _is_used(job, case, inputs)] for name in _LISTS}
 
 
-def _is_used(job: Job, case: Case, modalities: Sequence[str]) -> bool:
-    if not job.dataset.complete:
-        return True
-    return case.target is not None and set(modalities) <= set(case.present)
+def _is_used(job: Job, case: Case, inputs: AbstractSet[str]) -> bool:
+    return not job.dataset.complete or (case.target is not None and inputs <= set(case.present))
 
 
 def _read(path: Path) -> Cohort:
@@ -127,7 +144,7 @@ def _read(path: Path) -> Cohort:
 
 def _prepare(job: Job, cohort: Cohort, parser: ConfigParser) -> Fold:
     modalities = parser.config["modalities"]
-    datalist = fold_datalist(job, modalities)
+    datalist = fold_datalist(job)
     lists = {name: _usable(cohort, datalist.splits[name], modalities) for name in _LISTS}
     transforms = list(parser.get_parsed_content("train#preprocessing").transforms)
     plain = parser.get_parsed_content("validate#preprocessing")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,13 @@ from monai.bundle import ConfigParser
 
 from medmd.benchmark._job import Job
 from medmd.benchmark._overlays import overlay_file
+from medmd.benchmark._owned import LEFT_OUT, is_handler
 from medmd.commands.bundle_path import bundle_folder
 from medmd.handlers import History
 from medmd.utils import MedmdError
 from medmd.workflows import resolve_literals
 
 STAGES = ("pretrain", "train")
-# Handlers that write files or talk, which a run of a benchmark does not need.
-_LEFT_OUT = ("TrackMLflow", "ShowProgress", "Checkpoint")
 # Numbers come to the host at the end of an epoch only.
 _NEVER = 10**6
 
@@ -90,7 +90,7 @@ def has_stage_one(parser: ConfigParser) -> bool:
 def fingerprint(parser: ConfigParser) -> str:
     """Of the raw configuration before anything is put into it: what the run computes, without places."""
     kept = {name: value for name, value in parser.config.items() if name not in _PLACES and not name.startswith("_")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
+    return _digest(kept)
 
 
 _PLACES = ("bundle_root", "dataset_dir", "phantom_dir", "output_dir", "experiment", "run_name", "track", "preflight")
@@ -98,10 +98,47 @@ _PLACES = ("bundle_root", "dataset_dir", "phantom_dir", "output_dir", "experimen
 
 def preprocessing_key(parser: ConfigParser) -> str:
     """Identifies what the transforms make of a case."""
-    parts = {"modalities": parser.config["modalities"], "train": parser.config["train"]["preprocessing"]}
+    parts = {"modalities": parser.config["modalities"]}
+    parts |= {stage: parser.config[stage]["preprocessing"] for stage in ("train", "validate")}
+    parts["named"] = _named(parser, parts)
     for name in ("preprocessing", "augmentation"):
         parts[name] = _literal(parser, name)
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return _digest(parts)
+
+
+def loading_key(parser: ConfigParser, stage: str) -> str:
+    """Identifies in which order and batches a stage takes its cases."""
+    parts = {name: parser.config[stage][name] for name in ("sampler", "dataloader")}
+    # Once a part of it was built, a configuration says :: for #.
+    return _digest([parts, _named(parser, parts)], lambda text: text.replace("::", "#"))
+
+
+def _digest(parts: Any, spelling: Callable[[str], str] = str) -> str:
+    return hashlib.sha256(spelling(json.dumps(parts, sort_keys=True, default=str)).encode()).hexdigest()
+
+
+def _named(parser: ConfigParser, parts: Any) -> dict[str, Any]:
+    """What descriptions refer to, and what that refers to, by name; objects that stand in their place are left out."""
+    found: dict[str, Any] = {}
+    waiting = _references(parts)
+    while waiting:
+        name = waiting.pop()
+        try:
+            value = parser[name]
+        except (KeyError, IndexError, TypeError, ValueError):
+            # Told when it is built.
+            continue
+        if name not in found and (value is None or isinstance(value, (dict, list, str, int, float))):
+            found[name] = value
+            waiting |= _references(value)
+    return found
+
+
+def _references(parts: Any) -> set[str]:
+    return set(_REFERENCE.findall(json.dumps(parts, default=str).replace("::", "#")))
+
+
+_REFERENCE = re.compile(r"[@%](\w+(?:#\w+)*)")
 
 
 def _literal(parser: ConfigParser, name: str) -> Any:
@@ -133,14 +170,10 @@ def put_in_place(parser: ConfigParser, datalist: Path) -> RunContext:
         handlers = parser.config[stage]["handlers"]
         parser[f"{stage}#handlers"] = [_kept(each) for each in handlers]
         for handler in parser.config[stage]["handlers"]:
-            if _is(handler, "RecordHistory"):
+            if is_handler(handler, "RecordHistory"):
                 handler.update(path=None, every=_NEVER)
     return context
 
 
 def _kept(handler: Any) -> Any:
-    return NoHandler() if _is(handler, *_LEFT_OUT) else handler
-
-
-def _is(handler: Any, *names: str) -> bool:
-    return isinstance(handler, Mapping) and str(handler.get("_target_")).rsplit(".", 1)[-1] in names
+    return NoHandler() if is_handler(handler, *LEFT_OUT) else handler

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,16 +11,19 @@ from typing import Any
 
 from medmd.benchmark._changed import changed_runs
 from medmd.benchmark._check_settings import check_settings
+from medmd.benchmark._data import check_data, find_data
 from medmd.benchmark._job import Job
 from medmd.benchmark._plan import Plan
-from medmd.benchmark._plan_file import open_work
+from medmd.benchmark._plan_file import check_same_plan, open_work
 from medmd.benchmark._runs import Runs, load_runs
-from medmd.benchmark._schedule import Start, check_only, is_asked, missing_runs, missing_searches
+from medmd.benchmark._schedule import Start, check_only, missing_runs, missing_searches
+from medmd.benchmark._searches import failed_searches
 from medmd.benchmark._tracking import Tracker
 from medmd.benchmark._work import Work
 from medmd.benchmark._worker import lost, work_on
+from medmd.benchmark._write_run import remove_leftovers
 from medmd.utils import MedmdError, Pool, open_pool, progress
-from medmd.workflows import ensure_datalist, hold_folder
+from medmd.workflows import hold_folder
 
 _LOGGER = logging.getLogger(__name__)
 _PRELOAD = ("medmd.benchmark._worker", "medmd.benchmark._train", "medmd.engines", "medmd.handlers", "medmd.networks")
@@ -50,7 +52,7 @@ def run_plan(
         jobs: processes of this machine; None for one a core, 0 works in this process.
         scheduler: address of a Dask scheduler, in the place of processes.
         only: names of data sets and of methods to run now; empty for all.
-        retry_failed: run those again that failed.
+        retry_failed: run those again that failed, and searches all of whose trials failed.
         data: by data set, the folder of its datalist (or that file), in the place of what the plan says.
         tracking: tell MLflow of each run.
 
@@ -63,11 +65,14 @@ def run_plan(
         Stopped: SIGTERM or Ctrl-C came; what runs is dropped, what has ended is kept.
     """
     place = Work(Path(work).absolute())
-    start = Start(jobs=jobs, scheduler=scheduler, only=only, retry_failed=retry_failed, data=data, tracking=tracking)
+    start = Start(jobs=jobs, scheduler=scheduler, only=only, retry_failed=retry_failed, data=data)
     check_only(plan, only)
     check_settings(plan, place, start)
-    datalists = find_data(plan, place, start)
+    check_data(plan, start)
     hold_folder(place.root, where="work")
+    # Before phantoms are made: the folder of another plan is not written into.
+    check_same_plan(place, plan, {})
+    datalists = find_data(plan, place, start)
     open_work(place, plan, datalists)
     remove_leftovers(place)
     for sentence in changed_runs(plan, place, start, datalists):
@@ -78,44 +83,9 @@ def run_plan(
         _hand_out(pool, searches, "Searching settings", "method", deadline, lambda _: None)
         runs = missing_runs(plan, place, start, datalists)
         _hand_out(pool, runs, "Running", "run", deadline, lambda job: tracker.tell(place.run(job.key)))
-    return load_runs(place.root)
-
-
-def find_data(plan: Plan, work: Work, start: Start) -> dict[str, Path]:
-    """The datalists of the data sets that are asked for; phantoms are made when absent.
-
-    Raises:
-        MedmdError: one is not at hand; the text says how to name it.
-    """
-    given = dict(start.data or {})
-    unknown = sorted(set(given) - {dataset.name for dataset in plan.datasets})
-    if unknown:
-        msg = f"--data: the plan has no data set {', '.join(unknown)}."
-        raise MedmdError(msg)
-    found = {}
-    for dataset in plan.datasets:
-        if not any(is_asked(plan, start, *pair) for pair in plan.pairs() if pair[0] is dataset):
-            continue
-        place = given.get(dataset.name, dataset.dataset_dir)
-        if place is None and dataset.phantom is None:
-            msg = (
-                f"{dataset.name}: no data. Name its folder with --data {dataset.name}=DIR, or leave it out with --only "
-                "and the names of the others."
-            )
-            raise MedmdError(msg)
-        phantom = str(work.root / "phantom" / dataset.name)
-        path = ensure_datalist(
-            None if place is None else str(place), phantom_dir=phantom, phantom=dict(dataset.phantom or {})
-        )
-        found[dataset.name] = Path(path).absolute()
+    found = load_runs(place.root)
+    found.problems += [each for each in failed_searches(place) if each not in found.problems]
     return found
-
-
-def remove_leftovers(work: Work) -> None:
-    """Remove what a kill left half written."""
-    for pattern in (".tmp-*", ".old-*"):
-        for path in (work.root / "runs").glob(f"*/*/{pattern}"):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _hand_out(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,7 +43,7 @@ def describe_work(
     unknown = False
     for dataset, method in plan.pairs():
         count = missing.get((dataset.name, method.name), 0)
-        trials = _trials(plan, place, dataset, method) if count else 0
+        trials = _trials(plan, place, start, dataset, method) if count else 0
         if not count:
             continue
         each = _mean_seconds(results, dataset.name, method.name)
@@ -59,12 +60,18 @@ def describe_work(
     return [*lines, f"{total} runs are missing: {known}."]
 
 
-def _trials(plan: Plan, work: Work, dataset: DatasetPlan, method: MethodPlan) -> int:
+def _trials(plan: Plan, work: Work, start: Start, dataset: DatasetPlan, method: MethodPlan) -> int:
     if plan.tuning is None or not plan.is_tuned(dataset, method):
         return 0
     paths = [work.tuning(dataset.name, method.name, fold) for fold in dataset.runs]
-    done = sum(len(read_json(path)["trials"]) for path in paths if path.is_file())
+    done = sum(_done(read_json(path)["trials"], start) for path in paths if path.is_file())
     return (len(paths) * plan.tuning.trials - done) * min(plan.tuning.seeds, len(plan.seeds_of(method)))
+
+
+def _done(trials: Sequence[Mapping[str, Any]], start: Start) -> int:
+    """How many trials of a search need not be made."""
+    all_failed = not any(trial["status"] == "finished" for trial in trials)
+    return 0 if all_failed and start.retry_failed else len(trials)
 
 
 def _mean_seconds(results: pd.DataFrame | None, dataset: str, method: str) -> float | None:

@@ -68,11 +68,13 @@ class TuningJob:
         first: the trial's run, without settings.
         tuning: what is searched.
         seeds: of a trial, which is their mean.
+        retry: begin anew when all trials so far have failed.
     """
 
     first: Job
     tuning: TuningPlan
     seeds: tuple[int, ...]
+    retry: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ class StackedLoader:
 
 
 class Memory:
-    """Training batches of the newest few (fold, seed, stage), up to a number of bytes.
+    """Training batches of the newest fold and seed, up to a number of bytes.
 
     Args:
         limit: bytes; beyond it nothing more is kept.
@@ -84,15 +84,20 @@ class Memory:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self._whose: Any = None
         self._groups: dict[Any, dict[int, list[Any]]] = {}
 
-    def group(self, key: Any) -> dict[int, list[Any]]:
-        """The batches by epoch of one group; those of another fold or seed are forgotten."""
-        if key not in self._groups:
-            for other in [other for other in self._groups if other[:-1] != key[:-1]]:
-                self.used -= sum(_size(batches) for batches in self._groups.pop(other).values())
-            self._groups[key] = {}
-        return self._groups[key]
+    def group(self, whose: Any, key: Any) -> dict[int, list[Any]]:
+        """The batches by epoch of one group; those of another fold or seed are forgotten.
+
+        Args:
+            whose: data set, fold and seed.
+            key: stage, transforms and order of the batches.
+        """
+        if whose != self._whose:
+            self._whose, self.used = whose, 0
+            self._groups.clear()
+        return self._groups.setdefault(key, {})
 
     def keep(self, group: dict[int, list[Any]], epoch: int, batches: list[Any]) -> None:
         """Keep the batches of an epoch if there is room."""
@@ -103,35 +108,39 @@ class Memory:
 
 
 class Remembered:
-    """A training loader that keeps its batches, so that the methods of one fold, seed and stage share them.
+    """A training loader that keeps its batches, so that the methods of one fold and seed share those of each stage.
 
     Args:
         loader: whose sampler is told the epoch.
         memory: where batches are kept.
-        key: of the group.
+        whose: data set, fold and seed; the memory holds those of one at a time.
+        key: of the stage, of what is made of a case, and of order and size of the batches.
     """
 
-    def __init__(self, *, loader: Any, memory: Memory, key: tuple[Any, ...]) -> None:
+    def __init__(self, *, loader: Any, memory: Memory, whose: tuple[Any, ...], key: tuple[Any, ...]) -> None:
         self.loader = loader
         self.sampler = loader.sampler
         self.batch_size = loader.batch_size
         self.memory = memory
-        self.key = (*key, (loader.batch_size, len(loader.sampler)))
+        self.whose = whose
+        self.key = (*key, loader.batch_size, len(loader.sampler))
 
     def __len__(self) -> int:
         """Batches of an epoch."""
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
-        group, epoch = self.memory.group(self.key), self.sampler.epoch
+        group, epoch = self.memory.group(self.whose, self.key), self.sampler.epoch
         if epoch in group:
             yield from group[epoch]
             return
         batches = []
         for batch in self.loader:
             batches.append(batch)
+            if len(batches) == len(self.loader):
+                # Now: after the last batch of the last epoch a trainer asks for no more.
+                self.memory.keep(group, epoch, batches)
             yield batch
-        self.memory.keep(group, epoch, batches)
 
 
 def in_batches(items: list[dict[str, Any]], numbers: int = 1 << 22) -> tuple[dict[str, Any], ...]:

@@ -46,7 +46,7 @@ def fit_peer(job: Job, splits: Sequence[str]) -> Ended:
     parser = parser_of(job)
     key = preprocessing_key(parser)
     modalities = list(parser.config["modalities"])
-    datalist = fold_datalist(job, modalities)
+    datalist = fold_datalist(job)
     put_in_place(parser, datalist.path or job.datalist)
     fold = fold_of(job, parser, key)
     kind = datalist.header.target.kind

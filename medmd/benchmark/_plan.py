@@ -23,7 +23,7 @@ class DatasetPlan:
         folds: by patient, over all cases of the datalist; None keeps its own split.
         epochs: of a whole run, both stages.
         stage_one: share of them that stage 1 gets.
-        complete: keep cases only that have every modality, so that rows of single modalities see the same cases.
+        complete: keep cases only that have every input of the datalist, so that all rows see the same cases.
         overrides: settings of the bundle, `a#b` for nested ones.
         title: for readers.
     """

@@ -112,7 +112,8 @@ def make_plan(content: Any, *, folder: Path | None = None, where: str = "plan") 
     top = _checked(content, _PLAN, "plan", _REQUIRED["plan"], problems)
     datasets = _records(top.get("datasets", []), DatasetPlan, _DATASET, "dataset", base, problems)
     methods = _records(top.get("methods", []), MethodPlan, _METHOD, "method", base, problems)
-    tuning = _checked(top["tuning"], _TUNING, "tuning", ("trials", "space"), problems) if top.get("tuning") else None
+    searched = top.get("tuning")
+    tuning = None if searched is None else _checked(searched, _TUNING, "tuning", ("trials", "space"), problems)
     limits = _checked(top.get("limits") or {}, _LIMITS, "limits", (), problems)
     problems += _across(datasets, methods, tuning)
     if problems:
@@ -192,6 +193,8 @@ def _across(
             yield f"dataset {dataset.name}: expected dataset_dir or phantom, got both."
     for method in methods:
         yield from _faults(method, methods)
+        if method.of is None:
+            yield from _idle(method, is_searched=tuning is not None)
         yield from _unknown_datasets(f"method {method.name}", method.datasets, names["dataset"])
     if tuning:
         yield from _unknown_datasets("tuning", tuning.get("datasets"), names["dataset"])
@@ -217,12 +220,30 @@ def _faults_of_reading(where: str, method: MethodPlan, methods: Sequence[MethodP
     runs = {each.name for each in methods if each.of is None}
     if method.of not in runs:
         yield f"{where}: of: no method {method.of!r} is run. {_nearest(str(method.of), runs)}"
-    if method.peer or method.overlays or method.overrides or method.space or method.seeds is not None:
-        yield f"{where}: a row `of` another method is not run: no peer, overlays, overrides, space or seeds."
+    runs_itself = method.peer or method.overlays or method.overrides or method.space
+    if runs_itself or method.seeds is not None or method.stage_one is not None:
+        yield f"{where}: a row `of` another method is not run: no peer, overlays, overrides, space, stage_one or seeds."
     if method.blend and ("*" in method.name or method.column != "fusion"):
         yield f"{where}: blend: is one row; expected a name without * and no column."
     if not method.blend and (method.weights != "equal" or method.shrinkage):
         yield f"{where}: weights and shrinkage are those of a blend."
+    elif method.weights == "equal" and method.shrinkage:
+        yield f"{where}: shrinkage: equal weights are drawn to nothing. Leave it out, or give weights: validation."
+
+
+def _idle(method: MethodPlan, *, is_searched: bool) -> Iterator[str]:
+    """Keys of a method that is run which would change nothing."""
+    where = f"method {method.name}"
+    if method.peer is not None and method.stage_one is not None:
+        yield f"{where}: stage_one: a peer is not trained in stages. Leave it out."
+    if not method.space:
+        return
+    if method.peer is not None:
+        yield f"{where}: space: a peer is not searched. Leave it out."
+    elif method.label != "core":
+        yield f"{where}: space: only core methods are searched, not {method.label} ones. Label it core, or omit it."
+    elif not is_searched:
+        yield f"{where}: space: the plan searches nothing. Give it tuning, or leave it out."
 
 
 def _unknown_datasets(where: str, asked: Sequence[str] | None, known: Sequence[str]) -> Iterator[str]:

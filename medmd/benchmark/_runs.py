@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from medmd.benchmark._rows import Row, ensemble, rows_of
+from medmd.benchmark._searches import failed_searches
 from medmd.benchmark._work import PREDICTIONS, Work, read_result
 from medmd.metrics import is_probability
 from medmd.report import read_predictions
@@ -158,7 +159,7 @@ def load_runs(work: str | Path) -> Runs:
     problems: list[str] = []
     found = [flat for folder in place.folders() if (flat := _flat(place, folder, problems)) is not None]
     results = pd.DataFrame(found) if found else pd.DataFrame(columns=_FIXED)
-    problems += _failed(results) + _missing(plan, results)
+    problems += _failed(results) + failed_searches(place) + _missing(plan, results)
     return Runs(root=place.root, plan=plan, results=results, rows=rows_of(plan), problems=problems)
 
 

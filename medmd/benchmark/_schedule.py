@@ -21,9 +21,8 @@ class Start:
         jobs: processes; None for one a core, 0 for none but this one.
         scheduler: address of a Dask scheduler, in the place of processes of this machine.
         only: names of data sets and methods; empty for all.
-        retry_failed: run failed runs again.
+        retry_failed: run failed runs again, and searches all of whose trials failed.
         data: by data set, the folder of its datalist, in the place of the plan's.
-        tracking: tell MLflow.
     """
 
     jobs: int | None = None
@@ -31,7 +30,6 @@ class Start:
     only: Sequence[str] = ()
     retry_failed: bool = False
     data: Mapping[str, str | Path] | None = None
-    tracking: bool = True
 
 
 def check_only(plan: Plan, only: Sequence[str]) -> None:
@@ -100,7 +98,7 @@ def missing_searches(plan: Plan, work: Work, start: Start, datalists: Mapping[st
         if not path.is_file() or read_json(path)["chosen"] is None:
             seeds = plan.seeds_of(method)[: plan.tuning.seeds]
             first = _job(plan, work, datalists, dataset, method, key._replace(seed=seeds[0]))
-            found.append(TuningJob(first=first, tuning=plan.tuning, seeds=seeds))
+            found.append(TuningJob(first=first, tuning=plan.tuning, seeds=seeds, retry=start.retry_failed))
     return found
 
 

@@ -14,6 +14,7 @@ from medmd.benchmark._cohort import Fold, fold_datalist, fold_of
 from medmd.benchmark._compose import (
     STAGES,
     fingerprint,
+    loading_key,
     parser_of,
     preprocessing_key,
     put_in_place,
@@ -46,7 +47,7 @@ def train(job: Job, splits: Sequence[str] = BOTH) -> Ended:
     found = fingerprint(parser)
     stages = stages_of(job, parser)
     key = preprocessing_key(parser)
-    datalist = fold_datalist(job, parser.config["modalities"])
+    datalist = fold_datalist(job)
     context = put_in_place(parser, datalist.path or job.datalist)
     fold = fold_of(job, parser, key)
     _put_data(parser, fold, job, key, splits)
@@ -109,13 +110,16 @@ def _loader(parser: ConfigParser, fold: Fold, job: Job, key: str, stage: str) ->
         "_target_": "medmd.benchmark._loading.Remembered",
         "loader": parser.config[stage]["dataloader"],
         "memory": _memory(job),
-        "key": (str(job.datalist), job.dataset.folds, job.dataset.complete, key, job.fold, job.seed, stage),
+        "whose": (str(job.datalist), job.dataset.folds, job.dataset.complete, job.fold, job.seed),
+        "key": (stage, key, loading_key(parser, stage)),
     }
 
 
 def _memory(job: Job) -> Memory:
-    if not _MEMORY:
-        _MEMORY.append(Memory(job.limits.remember_mib << 20))
+    limit = job.limits.remember_mib << 20
+    # A worker of a cluster may serve several benchmarks.
+    if not _MEMORY or _MEMORY[0].limit != limit:
+        _MEMORY[:] = [Memory(limit)]
     return _MEMORY[0]
 
 

@@ -6,21 +6,19 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from medmd.benchmark._job import Job, TuningJob
-from medmd.benchmark._rows import Row
-from medmd.metrics import probability_columns
+from medmd.benchmark._objective import by_patient, losses, objective
 from medmd.utils import MedmdError, WriteError, read_json, write_json
 
 if TYPE_CHECKING:
     import optuna
 
 _LOGGER = logging.getLogger(__name__)
-_SMALLEST = 1e-12
 # One-sided 95 %: how many standard errors better than the configuration's own settings others have to be.
 _CLEARLY = 1.645
 
@@ -33,7 +31,9 @@ def tune(job: TuningJob) -> dict[str, Any]:
 
     Others are chosen only where validation shows clearly that they are better: by 1.645 standard errors of the paired
     difference over patients. A validation list of few patients would otherwise choose by chance, the more so with every
-    trial and every epoch that the best is taken of.
+    trial and every epoch that the best is taken of. The bound holds for each trial by itself and is not corrected for
+    their number: of several trials that are no better, one passes more often than one time in twenty. When a setting of
+    the configuration's own lies outside the space, the first trial is not the configuration's, and the best is chosen.
 
     Args:
         job: what to search.
@@ -45,9 +45,8 @@ def tune(job: TuningJob) -> dict[str, Any]:
     Raises:
         MedmdError: what is recorded belongs to another search, or no trial came to its end.
     """
-    path = job.first.place.tuning(job.first.dataset.name, job.first.method.name, job.first.fold)
-    record = read_json(path) if path.is_file() else {**_about(job), "trials": [], "chosen": None}
-    _check_same(record, _about(job), str(path.name))
+    path = job.first.place.tuning(*job.first.key[:3])
+    record = _begun(job, path)
     study = _study(job)
     for number in range(job.tuning.trials):
         trial = study.ask()
@@ -56,54 +55,40 @@ def tune(job: TuningJob) -> dict[str, Any]:
             start = time.process_time()
             found = _try(job, settings)
             record["trials"].append({"settings": settings, **found, "processor": time.process_time() - start})
-            write_json(path, record)
+            record = _keep(path, record)
         _tell(study, trial, record["trials"][number], settings, path.name)
     record["chosen"] = _chosen(record["trials"], job)
+    return _keep(path, record)
+
+
+def _begun(job: TuningJob, path: Path) -> dict[str, Any]:
+    """What is recorded of a search so far."""
+    new = {**_about(job), "trials": [], "chosen": None}
+    record = read_json(path) if path.is_file() else new
+    _check_same(record, _about(job), path.name)
+    if job.retry and record["trials"] and not _finished(record["trials"]):
+        # The sampler learns nothing of trials that fail, so that it asks for the same settings again.
+        record = new
+        write_json(path, record)
+    return dict(record)
+
+
+def _keep(path: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Write the record, unless another worker is further: one of a cluster goes on after Ctrl-C, and finds the same."""
+    there = read_json(path) if path.is_file() else record
+    if _progress(there) > _progress(record):
+        return dict(there)
     write_json(path, record)
     return record
+
+
+def _progress(record: Mapping[str, Any]) -> tuple[bool, int]:
+    return record["chosen"] is not None, len(record["trials"])
 
 
 def space_of(job: TuningJob) -> dict[str, Any]:
     """What is searched: the common settings, then the method's own."""
     return {**job.tuning.space, **job.first.method.space}
-
-
-def objective(table: pd.DataFrame, column: str) -> float:
-    """What a trial is judged by: the mean squared error of the row's column on validation; of classes the log loss.
-
-    A column with a `*` is the mean over the columns that fit.
-
-    Raises:
-        MedmdError: the table has no such column.
-    """
-    # A column that predicts nothing at all is no better than one that is wrong.
-    return float(losses(table, column).mean().mean(skipna=False))
-
-
-def losses(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The squared error, or of classes the negative logarithm of the true one's share, of each validation case.
-
-    Returns:
-        One row a case with its patient as index, one column a column that fits; NaN where nothing is predicted.
-
-    Raises:
-        MedmdError: the table has no such column.
-    """
-    table = table[table["split"] == "validation"]
-    names = list(Row(name=column, method="", column=column).columns(list(table.columns)).values())
-    if not names:
-        msg = f"column: the table of predictions has no {column!r}, it has {', '.join(table.columns[5:])}."
-        raise MedmdError(msg)
-    return pd.DataFrame({name: _losses(table, name) for name in names}).set_index(table["patient_id"].to_numpy())
-
-
-def _losses(table: pd.DataFrame, name: str) -> pd.Series:
-    shares = probability_columns(table, name)
-    if not shares:
-        return (table[name] - table["target"]) ** 2
-    known = table[table["target"].notna() & table[name].notna()]
-    own = known[shares].to_numpy()[np.arange(len(known)), known["target"].astype(int)]
-    return pd.Series(-np.log(np.clip(own, _SMALLEST, 1.0)), index=known.index).reindex(table.index)
 
 
 def _about(job: TuningJob) -> dict[str, Any]:
@@ -186,17 +171,7 @@ def _try(job: TuningJob, settings: Mapping[str, Any]) -> dict[str, Any]:
     value = float(np.mean(values))
     if not np.isfinite(value):
         return {"value": None, "status": "failed"}
-    return {"value": value, "status": "finished", "patients": _by_patient(tables).tolist()}
-
-
-def _by_patient(tables: list[pd.DataFrame]) -> np.ndarray:
-    """(patients, 2) sum of the cases' losses and number of cases, in the patients' order, which names nobody.
-
-    A case's loss is the mean over those seeds (and columns) that predict it.
-    """
-    each = pd.concat([table.reset_index(drop=True) for table in tables], axis=1).mean(axis=1)
-    each.index = tables[0].index
-    return each.dropna().groupby(level=0).agg(["sum", "count"]).to_numpy()
+    return {"value": value, "status": "finished", "patients": by_patient(tables).tolist()}
 
 
 def _tell(study: Any, trial: Any, recorded: Mapping[str, Any], settings: Mapping[str, Any], where: str) -> None:
@@ -215,13 +190,23 @@ def _tell(study: Any, trial: Any, recorded: Mapping[str, Any], settings: Mapping
 
 
 def _chosen(trials: list[dict[str, Any]], job: TuningJob) -> dict[str, Any]:
-    finished = [trial for trial in trials if trial["status"] == "finished"]
+    finished = _finished(trials)
     if not finished:
-        msg = f"{job.first.dataset.name}, {job.first.method.name}: none of {len(trials)} trials came to its end."
+        error = trials[0].get("error") or {"type": "ValueError", "message": "it predicted no number on validation"}
+        path = job.first.place.tuning(*job.first.key[:3]).relative_to(job.first.place.root).as_posix()
+        msg = (
+            f"none of {len(trials)} trials came to its end ({path}; --retry-failed repeats them). The first: "
+            f"{error['type']}: {error['message']}"
+        )
         raise MedmdError(msg)
-    own = trials[0] if _defaults(job) and trials[0] in finished else None
+    is_own = _defaults(job).keys() == space_of(job).keys() and trials[0] in finished
+    own = trials[0] if is_own else None
     better = finished if own is None else [trial for trial in finished if _is_clearly_better(trial, own)] or [own]
     return dict(min(better, key=lambda trial: trial["value"])["settings"])
+
+
+def _finished(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [trial for trial in trials if trial["status"] == "finished"]
 
 
 def _is_clearly_better(trial: Mapping[str, Any], own: Mapping[str, Any]) -> bool:

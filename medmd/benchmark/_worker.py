@@ -10,7 +10,8 @@ from pathlib import PurePath
 
 from medmd.benchmark._ended import Ended
 from medmd.benchmark._job import Job, Outcome, TuningJob
-from medmd.benchmark._work import write_run
+from medmd.benchmark._searches import forget_failure, note_failure
+from medmd.benchmark._write_run import write_run
 from medmd.utils import WriteError
 from medmd.workflows import environment, scrub
 
@@ -71,6 +72,7 @@ def lost(job: Job | TuningJob) -> Outcome:
     """The outcome of a job whose process died each time it was tried."""
     error = {"type": "WorkerDied", "message": "its process ended without a word; most often memory ran out"}
     if isinstance(job, TuningJob):
+        note_failure(job, error)
         return Outcome(job=job, status="failed", message=error["message"])
     write_run(job.place, job.key, {**_about(job), "status": "failed", "error": error})
     return Outcome(job=job, status="failed", message=error["message"])
@@ -82,6 +84,8 @@ def _run(job: Job) -> Outcome:
     try:
         with _quiet():
             ended = fit(job, BOTH)
+        result = {**_about(job), "status": "finished", **ended.facts(), "error": None}
+        write_run(job.place, job.key, result, predictions=ended.predictions, history=ended.history)
     except WriteError:
         raise
     except Exception as error:
@@ -89,8 +93,6 @@ def _run(job: Job) -> Outcome:
         failure = told(error)
         write_run(job.place, job.key, {**_about(job), "status": "failed", "error": failure})
         return Outcome(job=job, status="failed", message=f"{failure['type']}: {failure['message']}")
-    result = {**_about(job), "status": "finished", **ended.facts(), "error": None}
-    write_run(job.place, job.key, result, predictions=ended.predictions, history=ended.history)
     return Outcome(job=job, status="finished")
 
 
@@ -98,12 +100,14 @@ def _tune(job: TuningJob) -> Outcome:
     from medmd.benchmark._tune import tune
 
     try:
+        forget_failure(job)
         with _quiet():
             tune(job)
     except WriteError:
         raise
     except Exception as error:  # noqa: BLE001 - as above
         failure = told(error)
+        note_failure(job, failure)
         return Outcome(job=job, status="failed", message=f"{failure['type']}: {failure['message']}")
     return Outcome(job=job, status="finished")
 

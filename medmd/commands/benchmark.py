@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", nargs="+", default=[], type=_pair, metavar="NAME=DIR", help="where data sets of the plan are"
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="data sets and methods to run now")
-    parser.add_argument("--retry-failed", action="store_true", help="run those again that failed")
+    parser.add_argument("--retry-failed", action="store_true", help="repeat the runs and searches that failed")
     parser.add_argument("--no-tracking", action="store_true", help="tell MLflow nothing")
     parser.add_argument("--dry-run", action="store_true", help="print what would run and how long it may take")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the benchmark; 1 when a run of it failed."""
-    from medmd.benchmark import describe_work, read_plan, run_plan
+    """Run the benchmark; 1 when a run or a search of it failed."""
+    from medmd.benchmark import Work, describe_work, failed_searches, read_plan, run_plan
     from medmd.utils import MedmdError
 
     if args.jobs is not None and args.jobs < 0:
@@ -53,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     finished, failed = int(counts.get("finished", 0)), int(counts.get("failed", 0))
     for problem in runs.problems:
         print(problem)
-    print(f"{finished} runs finished, {failed} failed, in {args.work}")
-    return 1 if failed else 0
+    searches = len(failed_searches(Work(Path(args.work))))
+    also = f", {searches} searches failed" if searches else ""
+    print(f"{finished} runs finished, {failed} failed{also}, in {args.work}")
+    return 1 if failed or searches else 0
 
 
 def _plan_file(name: str) -> Path:

@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark_cohort import METHODS, plan_content, small_plan, write_overlay
+from benchmark_cohort import METHODS, plan_content, small_plan, write_cohort, write_overlay
 
-from medmd.benchmark import load_runs, make_plan, run_plan
+from medmd.benchmark import _cohort, load_runs, make_plan, run_plan
+from medmd.benchmark._loading import Memory
 from medmd.commands.bundle_path import bundle_folder
 from medmd.report import read_predictions
 from medmd.utils import MedmdError, read_json, write_json
@@ -145,6 +146,72 @@ def test_folds_test_every_case_once_and_keep_patients_apart(tmp_path):
     assert (found.groupby("patient_id")["fold"].nunique() == 1).all()
 
 
+def of_left_alone():
+    pack = {"_target_": "medmd.transforms.PackInputsd", "keys": ["left"], "shapes": {"left": [4]}}
+    return {"name": "left", "peer": "ridge", "overrides": {"modalities": ["left"], "preprocessing": [pack]}}
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+def test_complete_leaves_all_methods_the_same_cases_whatever_runs_first(tmp_path, folds):
+    """One method takes the left input alone, which no case lacks."""
+    both, dataset = {"name": "both", "peer": "ridge"}, {"folds": folds, "complete": True}
+    found = []
+    for name, methods in (("a", [of_left_alone(), both]), ("b", [both, of_left_alone()])):
+        plan = small_plan(tmp_path, dataset=dataset, methods=methods, seeds=1)
+        runs = run_plan(plan, tmp_path / name, jobs=0, tracking=False)
+        found.append(runs.predictions("numbers").sort_values(["row", "case_id"], ignore_index=True))
+    cases = found[0].groupby("row")["case_id"].agg(set)
+
+    pd.testing.assert_frame_equal(found[0], found[1])
+    assert cases["left"] == cases["both"]
+    document = read_json(tmp_path / "data" / "datalist.json")
+    lacking = {case["case_id"] for split in ("training", "validation", "testing") for case in document[split]
+               if case["inputs"]["right"] is None}  # fmt: skip
+    assert not cases["left"] & lacking
+    kept = read_json(tmp_path / "a" / "folds" / "numbers" / "fold0.json")
+    assert not {case["case_id"] for case in kept["training"]} & lacking
+
+
+def test_a_datalist_of_a_fold_with_other_cases_is_made_anew(tmp_path):
+    plan = small_plan(tmp_path, dataset={"complete": True}, methods=PEERS[:1], seeds=1)
+    path = tmp_path / "work" / "folds" / "numbers" / "fold0.json"
+    run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
+    right = path.read_bytes()
+    write_json(path, {**read_json(path), "training": read_json(path)["training"][:3]})
+    more = small_plan(tmp_path, dataset={"complete": True}, methods=PEERS[:2], seeds=1)
+    _cohort._HELD.clear()
+    run_plan(more, tmp_path / "work", jobs=0, tracking=False)
+
+    assert path.read_bytes() == right
+
+
+def test_no_case_with_all_inputs_is_told(tmp_path):
+    path = write_cohort(tmp_path / "data")
+    document = read_json(path)
+    for case in document["testing"]:
+        case["inputs"]["right"] = None
+    write_json(path, document)
+    plan = small_plan(tmp_path, dataset={"complete": True}, methods=PEERS[:1])
+    runs = run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
+
+    assert "in the list testing, got none. complete keeps cases with left, right." in runs.problems[0]
+
+
+def test_methods_with_two_stages_share_the_batches_of_both(tmp_path, monkeypatch):
+    kept, keep = [], Memory.keep
+    monkeypatch.setattr(Memory, "keep", lambda self, *what: kept.append(what[1]) or keep(self, *what))
+    dataset = {"name": "phantom", "overlays": ["presets/tiny"], "phantom": {"n": 30, "seed": 1}, "epochs": 3}
+    methods = [{"name": name, "overlays": [name]} for name in ("uniform_sum", "sgm")]
+    content = {"name": "shared", "seeds": 1, "datasets": [dataset], "methods": methods}
+    runs = run_plan(make_plan(content), tmp_path / "work", jobs=0, tracking=False)
+
+    assert runs.problems == []
+    # One epoch of stage 1 and two of stage 2, made by the first method.
+    assert kept == [1, 1, 2]
+    alone = run_plan(make_plan({**content, "limits": {"remember_mib": 0}}), tmp_path / "alone", jobs=0, tracking=False)
+    pd.testing.assert_frame_equal(runs.predictions("phantom"), alone.predictions("phantom"))
+
+
 def test_a_share_of_one_trains_the_single_modalities_alone(tmp_path):
     method = {"name": "alone", "overlays": ["sgm", "contrastive_weight_0"], "stage_one": 1.0, "column": "late_average"}
     runs = run_plan(small_plan(tmp_path, methods=[method], seeds=[0]), tmp_path / "work", jobs=0, tracking=False)
@@ -181,6 +248,19 @@ def test_a_folder_takes_more_of_its_plan_but_no_other_one(folder, finished):
     run_plan(more, work, **options)
 
     assert [each["name"] for each in load_runs(work).plan["methods"]][-1] == "more"
+
+
+def test_the_folder_of_another_plan_is_not_written_into(tmp_path):
+    content = plan_content(tmp_path, methods=PEERS[:1], seeds=1)
+    run_plan(make_plan(content), tmp_path / "work", jobs=0, tracking=False)
+    phantom = {"name": "phantom", "overlays": ["presets/tiny"], "phantom": {"n": 30, "seed": 1}, "epochs": 2}
+    before = sorted((tmp_path / "work").rglob("*"))
+    with pytest.raises(MedmdError, match="holds runs of another plan"):
+        run_plan(
+            make_plan({**content, "name": "other", "datasets": [phantom]}), tmp_path / "work", jobs=0, tracking=False
+        )
+
+    assert sorted((tmp_path / "work").rglob("*")) == before
 
 
 def test_what_has_no_runs_may_still_be_planned_otherwise(tmp_path):
@@ -224,6 +304,7 @@ def test_a_data_set_that_is_nowhere_is_told(tmp_path):
         run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
     with pytest.raises(MedmdError, match="the plan has no data set other"):
         run_plan(plan, tmp_path / "work", jobs=0, tracking=False, data={"other": "x"})
+    assert not (tmp_path / "work").exists()
 
 
 def test_hours_end_the_handing_out(tmp_path, caplog):

@@ -10,10 +10,11 @@ from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.transforms import Compose, RandScaleIntensityd, RandShiftIntensityd
 
+from medmd.benchmark._compose import preprocessing_key
 from medmd.benchmark._job import Job
 from medmd.benchmark._loading import Memory, Remembered, Reseeded, Stacked, StackedLoader, in_batches
-from medmd.benchmark._plan import DatasetPlan, MethodPlan
-from medmd.benchmark._train import _loader
+from medmd.benchmark._plan import DatasetPlan, Limits, MethodPlan
+from medmd.benchmark._train import _loader, _memory
 from medmd.data import CaseDataset, SeededSampler
 from medmd.transforms import PackInputsd
 
@@ -82,29 +83,65 @@ class Counted:
         return iter([{"x": torch.full((2, 8), float(self.sampler.epoch))} for _ in range(2)])
 
 
+def take(loader, memory, *, seed=0, key=("train",)):
+    return list(Remembered(loader=loader, memory=memory, whose=("d", seed), key=key))
+
+
 def test_batches_are_made_once_for_all_methods_of_a_seed():
     memory, loader = Memory(10**6), Counted()
     for _ in range(3):
         for epoch in (1, 2):
             loader.sampler.set_epoch(epoch)
-            remembered = Remembered(loader=loader, memory=memory, key=("d", 0, "train"))
-            assert [float(batch["x"][0, 0]) for batch in remembered] == [epoch, epoch]
+            assert [float(batch["x"][0, 0]) for batch in take(loader, memory)] == [epoch, epoch]
     assert loader.asked == 2
-    list(Remembered(loader=loader, memory=memory, key=("d", 0, "pretrain")))
+    take(loader, memory, key=("pretrain",))
     assert loader.asked == 3
+
+
+def test_methods_with_two_stages_share_the_batches_of_both():
+    memory, loader = Memory(10**6), Counted()
+    for _ in range(3):
+        for stage in ("pretrain", "train"):
+            take(loader, memory, key=(stage,))
+    assert loader.asked == 2
+
+
+def test_an_epoch_is_kept_though_nobody_asks_for_what_comes_after_its_last_batch():
+    memory, loader = Memory(10**6), Counted()
+    for _ in range(2):
+        found = iter(Remembered(loader=loader, memory=memory, whose=("d", 0), key=("train",)))
+        assert len([next(found) for _ in range(2)]) == 2
+    assert loader.asked == 1
 
 
 def test_memory_has_a_limit_and_forgets_other_seeds():
     loader = Counted()
     full = Memory(100)
     for _ in range(2):
-        list(Remembered(loader=loader, memory=full, key=("d", 0, "train")))
+        take(loader, full)
     assert (loader.asked, full.used) == (2, 0)
     memory = Memory(10**6)
-    list(Remembered(loader=loader, memory=memory, key=("d", 0, "train")))
+    take(loader, memory)
     used = memory.used
-    list(Remembered(loader=loader, memory=memory, key=("d", 1, "train")))
+    take(loader, memory, seed=1)
     assert memory.used == used == 2 * 2 * 8 * 4
+
+
+def test_the_limit_is_that_of_both_stages_together():
+    memory, loader = Memory(2 * 2 * 8 * 4), Counted()
+    for _ in range(2):
+        for stage in ("pretrain", "train"):
+            take(loader, memory, key=(stage,))
+    assert loader.asked == 3
+    assert memory.used == memory.limit
+
+
+def test_the_limit_is_the_one_of_the_benchmark_that_is_served():
+    jobs = [replace(a_job(), limits=Limits(remember_mib=size)) for size in (1, 1, 2)]
+    memories = [_memory(job) for job in jobs]
+
+    assert [memory.limit for memory in memories] == [1 << 20, 1 << 20, 2 << 20]
+    assert memories[0] is memories[1]
 
 
 def test_prediction_takes_few_batches_of_bounded_size():
@@ -115,16 +152,62 @@ def test_prediction_takes_few_batches_of_bounded_size():
     assert max(len(batch["target"]) for batch in small) <= 3
 
 
+def a_job(**changes):
+    dataset = DatasetPlan(name="d", epochs=1, **{"folds": 3, **changes})
+    return Job(work=Path("w"), dataset=dataset, method=MethodPlan(name="m"), datalist=Path("d.json"), fold=0, seed=0)
+
+
+def described(job, **changes):
+    """What the loader of a stage is told to share its batches by."""
+    config = ConfigParser(
+        {
+            "batch_size": 8,
+            "order": True,
+            "train": {
+                "sampler": {"_target_": "medmd.data.SeededSampler", "shuffle": "@order"},
+                "dataloader": {"dataset": "@train#dataset", "batch_size": "@batch_size"},
+                "dataset": object(),
+            },
+        }
+    )
+    for name, value in changes.items():
+        config[name] = value
+    found = _loader(config, SimpleNamespace(training=None), job, "transforms", "train")
+    return found["whose"], found["key"]
+
+
 @pytest.mark.parametrize("changes", [{"folds": 4}, {"complete": True}])
 def test_other_partitions_of_one_datalist_share_no_batches(changes):
     """Fold 0 of three folds and of four have the same number, and may have as many batches."""
-    dataset = DatasetPlan(name="d", epochs=1, folds=3)
-    parser = ConfigParser({"train": {"dataloader": {}}})
-    keys = {
-        _loader(parser, SimpleNamespace(training=None), job, "transforms", "train")["key"]
-        for job in (
-            Job(work=Path("w"), dataset=each, method=MethodPlan(name="m"), datalist=Path("d.json"), fold=0, seed=0)
-            for each in (dataset, replace(dataset, **changes))
+    assert described(a_job()) == described(a_job())
+    assert described(a_job()) != described(a_job(**changes))
+
+
+@pytest.mark.parametrize("changes", [{"train#sampler#shuffle": False}, {"order": False}, {"batch_size": 4}])
+def test_methods_with_another_order_or_other_batches_share_none(changes):
+    plain, other = described(a_job()), described(a_job(), **changes)
+
+    assert plain[0] == other[0]
+    assert plain[1] != other[1]
+
+
+def test_methods_whose_transforms_refer_to_other_settings_share_no_cases():
+    def key(prob=0.2, **changes):
+        config = ConfigParser(
+            {
+                "modalities": ["a"],
+                "preprocessing": [],
+                "augmentation": [],
+                "train": {
+                    "left_out": {"_target_": "medmd.transforms.RandModalityDropoutd", "prob": prob},
+                    "preprocessing": {"_target_": "Compose", "transforms": "$@preprocessing + [@train#left_out]"},
+                },
+                "validate": {"preprocessing": {"_target_": "Compose", "transforms": "@preprocessing"}},
+            }
         )
-    }
-    assert len(keys) == 2
+        for name, value in changes.items():
+            config[name] = value
+        return preprocessing_key(config)
+
+    assert key() == key()
+    assert len({key(), key(prob=0.5), key(**{"validate#preprocessing#transforms": []})}) == 3

@@ -10,6 +10,9 @@ from medmd.utils import MedmdError
 
 DATASET = {"name": "d", "overlays": ["data/grape"], "epochs": 6}
 METHOD = {"name": "m", "overlays": ["sgm"]}
+PEER = {"name": "p", "peer": "ridge"}
+SPACE = {"batch_size": {"choices": [4, 8]}}
+TUNING = {"trials": 2, "space": {}}
 
 
 def content(**changes):
@@ -89,6 +92,19 @@ def test_the_plans_of_the_bundle_can_be_read(path):
         ({"datasets": [{**DATASET, "complete": 1}]}, "complete: expected true or false"),
         ({"datasets": [{**DATASET, "phantom": {"n": 9}, "dataset_dir": "x"}]}, "dataset_dir or phantom, got both"),
         ({"tuning": {"trials": 3}}, "tuning: space is missing"),
+        ({"tuning": {}}, "tuning: trials is missing"),
+        ({"methods": [{**METHOD, "space": SPACE}], "tuning": TUNING}, "space: only core methods are searched"),
+        ({"methods": [{**METHOD, "space": SPACE, "label": "core"}]}, "space: the plan searches nothing"),
+        ({"methods": [{**PEER, "space": SPACE, "label": "core"}], "tuning": TUNING}, "space: a peer is not searched"),
+        ({"methods": [{**PEER, "stage_one": 0.5}]}, "stage_one: a peer is not trained in stages"),
+        (
+            {"methods": [METHOD, {"name": "n", "of": "m", "stage_one": 0.0}]},
+            "no peer, overlays, overrides, space, stage",
+        ),
+        (
+            {"methods": [METHOD, {"name": "n", "of": "m", "blend": "fusion", "shrinkage": 0.5}]},
+            "shrinkage: equal weights are drawn to nothing",
+        ),
         ({"tuning": {"trials": 3, "space": {}, "datasets": ["x"]}}, "tuning: datasets: there is no 'x'"),
         ({"limits": {"thread": 1}}, "limits: unknown key 'thread'. Did you mean 'threads'?"),
     ],

@@ -1,17 +1,22 @@
 """The search of settings: the same for every method, on validation alone, and the same when it was stopped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark_cohort import METHODS, small_plan
+import yaml
+from benchmark_cohort import METHODS, plan_content, small_plan
 from scipy.stats import ttest_rel
 
 from medmd.benchmark import _worker as worker
-from medmd.benchmark import run_plan
-from medmd.benchmark._engine import find_data
+from medmd.benchmark import describe_work, failed_searches, make_plan, run_plan
+from medmd.benchmark._data import find_data
+from medmd.benchmark._objective import by_patient, losses, objective
 from medmd.benchmark._schedule import Start, missing_searches
-from medmd.benchmark._tune import _by_patient, _chosen, losses, objective, tune
+from medmd.benchmark._tune import _chosen, tune
 from medmd.benchmark._work import Work
+from medmd.cli import main
 from medmd.utils import MedmdError, read_json, write_json
 
 SPACE = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}, "batch_size": {"choices": [4, 8]}}
@@ -80,13 +85,22 @@ def test_a_case_that_one_seed_cannot_predict_counts_with_the_other_seeds():
     table = pd.DataFrame({"case_id": list("abc"), "patient_id": list("ppq"), "split": "validation", "target": 0.0})
     seeds = [table.assign(fusion=[1.0, 2.0, np.nan]), table.assign(fusion=[3.0, np.nan, np.nan])]
     # Loss of a: (1 + 9) / 2, of b: 4; c is predicted by none.
-    assert _by_patient([losses(each, "fusion") for each in seeds]).tolist() == [[9.0, 2.0]]
+    assert by_patient([losses(each, "fusion") for each in seeds]).tolist() == [[9.0, 2.0]]
 
 
 def test_without_the_configurations_own_trial_the_best_is_chosen(job):
     both = trials([1.0, 2.0], [[0.9, 2.05], [0.8, 2.0]])
     both[0] = {"settings": both[0]["settings"], "value": None, "status": "failed"}
     assert _chosen(both, job)["learning_rate"] == 2.01
+
+
+def test_the_first_trial_is_the_configurations_own_only_when_all_of_its_settings_are_searched(tmp_path):
+    """Its rate of 0.01 lies outside the space: what the first trial has instead is no better than any other."""
+    space = {**SPACE, "learning_rate": {"low": 0.02, "high": 0.1, "log": True}}
+    both = trials([1.0, 2.0], [[0.9, 2.05], [0.8, 2.0]])
+
+    assert _chosen(both, job_of(tmp_path / "own"))["learning_rate"] == 0.01
+    assert _chosen(both, job_of(tmp_path / "other", space=space))["learning_rate"] == 2.01
 
 
 @pytest.fixture
@@ -151,29 +165,112 @@ def test_trials_that_fail_are_recorded_and_never_chosen(job, monkeypatch):
 
 def test_a_search_without_any_result_chooses_nothing(job, monkeypatch):
     def failing(job, splits):
-        raise RuntimeError
+        msg = "no such luck"
+        raise RuntimeError(msg)
 
     monkeypatch.setattr(worker, "fit", failing)
-    with pytest.raises(MedmdError, match="none of 14 trials"):
+    told = r"none of 14 trials.*\(tuning/numbers/uniform_sum/fold0\.json; .*The first: RuntimeError: no such luck"
+    with pytest.raises(MedmdError, match=told):
         tune(job)
 
 
-def test_a_method_whose_search_found_nothing_is_not_run_with_other_settings(tmp_path, monkeypatch, caplog):
-    fit = worker.fit
+def test_trials_that_predict_nothing_say_so(job, monkeypatch):
+    def empty(job, splits):
+        ended = bowl(job, splits)
+        return replace(ended, predictions=ended.predictions.assign(fusion=np.nan))
+
+    monkeypatch.setattr(worker, "fit", empty)
+    with pytest.raises(MedmdError, match="The first: ValueError: it predicted no number"):
+        tune(job)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_search_that_another_worker_has_carried_further_is_taken_over(tmp_path, monkeypatch):
+    """As one on a cluster that goes on after Ctrl-C, beside the one of the next start."""
+    whole = tune(job_of(tmp_path / "whole"))
+    slow = job_of(tmp_path / "slow")
+    path, calls = slow.first.place.tuning("numbers", "uniform_sum", 0), []
+
+    def overtaken(job, splits):
+        calls.append(job)
+        if len(calls) == 3:
+            write_json(path, whole)
+        return bowl(job, splits)
+
+    monkeypatch.setattr(worker, "fit", overtaken)
+    assert tune(slow) == whole == read_json(path)
+    assert len(calls) == 3
+
+
+@pytest.fixture
+def hopeless(tmp_path, monkeypatch):
+    """A plan on which every trial of one method fails, until its list of faults is emptied."""
+    fit, faults = worker.fit, ["it diverged"]
 
     def failing(job, splits):
-        if job.method.name == "remd" and job.settings:
-            msg = "it diverged"
-            raise MedmdError(msg)
+        if job.method.name == "remd" and job.settings and faults:
+            raise MedmdError(faults[0])
         return fit(job, splits)
 
     monkeypatch.setattr(worker, "fit", failing)
     space = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}
-    plan = small_plan(tmp_path, tuning={"trials": 2, "space": space}, methods=METHODS, seeds=1)
+    content = plan_content(tmp_path, tuning={"trials": 2, "space": space}, methods=METHODS, seeds=1)
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(content))
+    return make_plan(content), faults
+
+
+def test_a_method_whose_search_found_nothing_is_not_run_with_other_settings(tmp_path, hopeless, caplog):
+    plan, _ = hopeless
     runs = run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
     assert list(runs.results["method"]) == ["uniform_sum"]
     assert "none of 2 trials came to its end" in caplog.text
-    assert runs.problems == ["numbers, remd: 1 of 1 runs are missing."]
+    told = (
+        "numbers, remd, fold 0: the search of settings failed: MedmdError: none of 2 trials came to its end "
+        "(tuning/numbers/remd/fold0.json; --retry-failed repeats them). The first: MedmdError: it diverged"
+    )
+    assert sorted(runs.problems) == [told, "numbers, remd: 1 of 1 runs are missing."]
+
+
+def test_a_failed_search_is_repeated_only_when_asked_for(tmp_path, hopeless):
+    plan, faults = hopeless
+    options = {"jobs": 0, "tracking": False}
+    run_plan(plan, tmp_path / "work", **options)
+    path = tmp_path / "work" / "tuning" / "numbers" / "remd" / "fold0.json"
+    failed = read_json(path)
+    faults.clear()
+    assert len(run_plan(plan, tmp_path / "work", **options).problems) == 2
+    assert read_json(path) == failed
+    trainings = " and 2 trainings of its search"
+    assert trainings not in describe_work(plan, tmp_path / "work")[0]
+    assert trainings in describe_work(plan, tmp_path / "work", retry_failed=True)[0]
+
+    assert run_plan(plan, tmp_path / "work", retry_failed=True, **options).problems == []
+    again = read_json(path)
+    assert [trial["status"] for trial in again["trials"]] == ["finished"] * 2
+    # The same settings were tried.
+    assert [trial["settings"] for trial in again["trials"]] == [trial["settings"] for trial in failed["trials"]]
+    # A search with a finished trial is done.
+    run_plan(plan, tmp_path / "work", retry_failed=True, **options)
+    assert read_json(path) == again
+
+
+def test_a_failed_search_shows_in_the_exit_code(tmp_path, hopeless, capsys):
+    words = ["benchmark", str(tmp_path / "plan.yaml"), "--work", str(tmp_path / "work"), "--jobs", "0", "--no-tracking"]
+    assert main(words) == 1
+    told = capsys.readouterr().out
+    assert "1 runs finished, 0 failed, 1 searches failed" in told
+    assert told.count("The first: MedmdError: it diverged") == 1
+    hopeless[1].clear()
+    assert main([*words, "--retry-failed"]) == 0
+
+
+def test_a_search_whose_process_died_is_told_until_it_is_begun_again(job, quick):
+    place = job.first.place
+    worker.lost(job)
+    (told,) = failed_searches(place)
+    assert told.startswith("numbers, uniform_sum, fold 0: the search of settings failed: WorkerDied: ")
+    assert worker.work_on(job).status == "finished"
+    assert failed_searches(place) == []
 
 
 @pytest.mark.usefixtures("quick")
@@ -191,8 +288,6 @@ def test_another_search_in_the_same_place_is_refused(job, tmp_path):
 
 def job_of_again(folder, **changes):
     job = job_of(folder / "other", **changes)
-    from dataclasses import replace
-
     return replace(job, first=replace(job.first, work=folder / "work"))
 
 
