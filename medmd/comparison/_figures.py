@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison._compare import HIGHER_IS_BETTER, LEVEL, Comparison
@@ -12,13 +13,19 @@ from medmd.report.drawing import BLUE, GREY, RED, name_axes, new_figure, png, ti
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# Of a line of a row's name.
+_LETTERS = 46
+
 
 def difference_figure(comparison: Comparison) -> bytes | None:
     """Every row's paired difference to the baseline as PNG; None when nothing is compared."""
     rows = [row for row in comparison["rows"] if row["difference"] and row["difference"]["estimate"] is not None]
     if not rows:
         return None
-    figure, axes = new_figure(size=(8.0, 1.6 + 0.32 * len(rows)))
+    # Long names take two lines, and the axis keeps its width.
+    names = [fill(title_of(comparison, row), _LETTERS) for row in rows]
+    lines = sum(name.count("\n") + 1 for name in names)
+    figure, axes = new_figure(size=(8.4, 1.6 + 0.16 * len(rows) + 0.16 * lines))
     axis = axes[0, 0]
     for at, row in enumerate(rows):
         difference = row["difference"]
@@ -28,12 +35,12 @@ def difference_figure(comparison: Comparison) -> bytes | None:
             axis.plot([difference["low"], difference["high"]], [at, at], color=colour, linewidth=1.6)
         axis.plot(difference["estimate"], at, marker="o", markersize=5, color=colour)
     axis.axvline(0.0, color=GREY, linewidth=1)
-    axis.set_yticks(range(len(rows)), [title_of(comparison, row) for row in rows], fontsize=8.5)
+    axis.set_yticks(range(len(rows)), names, fontsize=8.5)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     statistic = NAMES[comparison["statistic"]]
     side = "right" if comparison["statistic"] in HIGHER_IS_BETTER else "left"
     base = next(row["title"] for row in comparison["rows"] if row["name"] == comparison["baseline"])
-    name_axes(axis, x=f"{statistic} minus that of {base} (better to the {side})")
+    name_axes(axis, x=fill(f"{statistic} minus that of {base} (better to the {side})", _LETTERS))
     where = f"{comparison['dataset']}: " if comparison["dataset"] else ""
     correction = CORRECTIONS[comparison["correction"]]
     detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, {correction}, below {LEVEL:g}"
