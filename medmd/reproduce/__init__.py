@@ -7,6 +7,7 @@ from medmd.reproduce._bundle import bundle_run, trainings
 from medmd.reproduce._compared import Options
 from medmd.reproduce._items import ITEMS, Item
 from medmd.reproduce._lines import Line
+from medmd.reproduce._made import datalist_of, made_trainings, named_trainings, train_missing
 from medmd.reproduce._page import Page, write_page
 from medmd.reproduce._paper import paper
 from medmd.reproduce._plan import plan_for
@@ -22,12 +23,16 @@ __all__ = [
     "Page",
     "Sources",
     "bundle_run",
+    "datalist_of",
     "item_of",
+    "made_trainings",
+    "named_trainings",
     "paper",
     "plan_for",
     "reproduce",
     "run_missing",
     "select",
+    "train_missing",
     "trainings",
     "write_page",
 ]

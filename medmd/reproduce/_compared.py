@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medmd.comparison import Comparison, Rows, compare_rows, rows_of_runs
 from medmd.reproduce._lines import Line
-from medmd.reproduce._select import Selection, is_of, select, title_of
+from medmd.reproduce._select import Selection, select, title_of
 from medmd.utils import MedmdError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Measured:
 
     def names(self, line: Line) -> list[str]:
         """The rows that a line gave."""
-        return [] if self.rows is None else [name for name in self.rows.names if is_of(line, name)]
+        here = [] if self.rows is None else self.rows.names
+        return [name for name in here if self.selection.lines[name].name == line.name]
 
 
 def measure_lines(
@@ -68,7 +69,8 @@ def measure_lines(
     selection = select(runs, lines, dataset)
     if not selection.runs.rows:
         return Measured(selection, None, None)
-    rows = _titled(rows_of_runs(selection.runs, dataset, split=options.split), lines)
+    rows = rows_of_runs(selection.runs, dataset, split=options.split)
+    rows = replace(rows, titles={name: title_of(selection.lines[name], name) for name in rows.names})
     if rows.classes and options.statistic != "error_rate":
         msg = (
             f"{dataset}: its targets are classes, and this page is of numbers. Choose a data set of numbers with "
@@ -85,11 +87,3 @@ def measure_lines(
         permutations=options.permutations,
     )
     return Measured(selection, rows, comparison)
-
-
-def _titled(rows: Rows, lines: Sequence[Line]) -> Rows:
-    titles = {}
-    for name in rows.names:
-        line = next(line for line in lines if is_of(line, name))
-        titles[name] = title_of(line, name)
-    return replace(rows, titles=titles)

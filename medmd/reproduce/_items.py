@@ -122,6 +122,11 @@ SETTINGS: dict[str, tuple[str, tuple[str, ...], tuple[Line, ...]]] = {
 }
 
 
+def is_of_setting(dataset: str, names: Sequence[str]) -> bool:
+    """Whether a data set is one of a setting's; `phantom_small` is a phantom too."""
+    return any(dataset == name or dataset.startswith((f"{name}_", f"{name}-")) for name in names)
+
+
 def _optimizer_lines() -> tuple[Line, ...]:
     return tuple(
         base.with_(

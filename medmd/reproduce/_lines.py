@@ -59,7 +59,7 @@ def _words(overrides: Mapping[str, Any]) -> list[str]:
 
 _PLAIN, _OFF = "no_pretraining", "contrastive_weight_0"
 _ALONE = (("uniform_sum", _OFF),)
-_REMD = (("sgm",), ())
+_REMD = (("sgm",),)
 # Rows of one modality, for data sets that have the OCT volume.
 _OCT = "presets/oct_only"
 

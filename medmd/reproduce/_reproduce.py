@@ -46,19 +46,33 @@ class Sources:
         """The runs and the data set.
 
         Raises:
-            MedmdError: there are none, or several data sets and none was chosen.
+            MedmdError: there are none, there is no such data set, or several and none was chosen.
+        """
+        runs, names = self.chosen(item)
+        if len(names) > 1:
+            raise MedmdError(_which(runs, "none"))
+        return runs, names[0]
+
+    def chosen(self, item: Item) -> tuple[Runs, list[str]]:
+        """The runs and the data set that was chosen, or all of them.
+
+        Raises:
+            MedmdError: there are no runs, or there is no such data set.
         """
         if self.runs is None:
             msg = (
                 f"{item.name}: made from the runs of a benchmark. Name its folder with --work, or make one with --run."
             )
             raise MedmdError(msg)
-        names = self.runs.datasets
-        dataset = self.dataset if self.dataset is not None or len(names) != 1 else names[0]
-        if dataset not in names:
-            msg = f"--dataset: expected one of {', '.join(names)}; got {dataset or 'none'}."
-            raise MedmdError(msg)
-        return self.runs, str(dataset)
+        if self.dataset is None:
+            return self.runs, self.runs.datasets
+        if self.dataset not in self.runs.datasets:
+            raise MedmdError(_which(self.runs, self.dataset))
+        return self.runs, [self.dataset]
+
+
+def _which(runs: Runs, got: str) -> str:
+    return f"--dataset: expected one of {', '.join(runs.datasets)}; got {got}."
 
 
 def item_of(name: str) -> Item:
@@ -107,10 +121,8 @@ def _tail(item: Item, sources: Sources, options: Options) -> Page:
 
 
 def _settings(item: Item, sources: Sources, options: Options) -> Page:
-    if sources.runs is None:
-        sources.needed(item)
-    only = None if sources.dataset is None else [sources.dataset]
-    return settings_page(item, sources.runs, options, only)  # type: ignore[arg-type]
+    runs, datasets = sources.chosen(item)
+    return settings_page(item, runs, options, datasets)
 
 
 def _curves(item: Item, sources: Sources, options: Options) -> Page:

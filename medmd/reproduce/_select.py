@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medmd.reproduce._lines import Line
+from medmd.reproduce._match import method_of
 
 if TYPE_CHECKING:
     from medmd.benchmark import Runs
@@ -20,11 +20,13 @@ class Selection(NamedTuple):
         runs: the benchmark with these lines as its rows.
         found: by line, the method whose runs it reads.
         missing: lines that no finished run has.
+        lines: by row, the line that it comes of: one with a `*` gives several.
     """
 
     runs: Runs
     found: dict[str, str]
     missing: list[Line]
+    lines: dict[str, Line]
 
 
 def select(runs: Runs, lines: Sequence[Line], dataset: str) -> Selection:
@@ -38,19 +40,20 @@ def select(runs: Runs, lines: Sequence[Line], dataset: str) -> Selection:
     from medmd.benchmark import Row
 
     ended = runs.results[(runs.results["dataset"] == dataset) & (runs.results["status"] == "finished")]
-    methods = {method["name"]: method for method in runs.plan["methods"] if not method.get("of")}
-    there = [name for name in methods if name in set(ended["method"])]
+    there = {method["name"]: method for method in runs.plan["methods"] if method["name"] in set(ended["method"])}
     rows, found, missing = [], {}, []
     for line in lines:
-        method = _method_of(line, {name: methods[name] for name in there})
+        method = method_of(line, there.values()) or _named(line, there)
         column = None if method is None else _column_of(runs, ended, method, line)
         if method is None or column is None:
             missing.append(line)
         else:
             found[line.name] = method
-            label = str(methods[method].get("label") or line.label)
+            label = str(there[method].get("label") or line.label)
             rows.append(Row(name=line.name, method=method, column=column, label=label, title=line.title))
-    return Selection(replace(runs, rows=rows), found, missing)
+    chosen = replace(runs, rows=rows)
+    by_name = {line.name: line for line in lines}
+    return Selection(chosen, found, missing, {name: by_name[row.name] for name, row in chosen.row_of(dataset).items()})
 
 
 def title_of(line: Line, name: str) -> str:
@@ -69,44 +72,16 @@ def title_of_none(line: Line) -> str:
 
 
 def modality_of(line: Line, name: str) -> str:
-    """What stands in the place of the line's `*`."""
+    """What stands in the place of the line's `*` in one of its rows."""
     before, _, after = line.name.partition("*")
     return name[len(before) : len(name) - len(after)] if "*" in line.name else ""
 
 
-def is_of(line: Line, name: str) -> bool:
-    """Whether a row's name is the line's, or one that its `*` allows."""
-    before, star, after = line.name.partition("*")
-    return name == line.name or (bool(star) and name.startswith(before) and name.endswith(after))
-
-
-def _method_of(line: Line, methods: Mapping[str, Mapping[str, Any]]) -> str | None:
-    for overlays in line.overlays:
-        for name, method in methods.items():
-            if _says(method, overlays, line):
-                return name
-    if line.peer is not None:
-        named = [name for name, method in methods.items() if method.get("peer") == line.peer]
-        if named:
-            return named[0]
+def _named(line: Line, methods: Mapping[str, Mapping[str, Any]]) -> str | None:
     # A method that the plan describes is what its description says, whatever its name.
     described = {name for name, method in methods.items() if method.get("overlays") or method.get("peer")}
     names = (line.method, line.name, line.name.replace("*", "").strip("_"))
     return next((name for name in names if name in methods and name not in described), None)
-
-
-def _says(method: Mapping[str, Any], overlays: Sequence[str], line: Line) -> bool:
-    if not method.get("overlays") and overlays:
-        return False
-    given = [_short(name) for name in method.get("overlays") or ()]
-    same = given == list(overlays) and not method.get("peer") and "overlays" in method
-    same_settings = dict(method.get("overrides") or {}) == dict(line.overrides)
-    return same and same_settings and method.get("stage_one") == line.stage_one
-
-
-def _short(overlay: str) -> str:
-    path = PurePosixPath(overlay)
-    return path.stem if path.parent.name in ("methods", "") else f"{path.parent.name}/{path.stem}"
 
 
 def _column_of(runs: Runs, ended: Any, method: str, line: Line) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from medmd.comparison import implied_variance
 from medmd.comparison.formatting import NAMES, explain, p_text, title_of, with_ends
 from medmd.reproduce._compared import Measured, Options, measure_lines
-from medmd.reproduce._items import SETTINGS, Item
+from medmd.reproduce._items import SETTINGS, Item, is_of_setting
 from medmd.reproduce._lines import Line
 from medmd.reproduce._page import Heading, Page
 from medmd.reproduce._paper import METRICS, paper, printed, printed_sets
@@ -50,14 +50,12 @@ def add_table(page: Page, item: Item, measured: Measured, dataset: str) -> None:
     page.numbers += [_numbers(row, measured, sets, dataset) for row in rows]
 
 
-def settings_page(item: Item, runs: Runs, options: Options, only: Sequence[str] | None = None) -> Page:
-    """One table for each data set of each of the five settings."""
+def settings_page(item: Item, runs: Runs, options: Options, chosen: Sequence[str]) -> Page:
+    """One table for each of the chosen data sets of each of the five settings."""
     page = Page(item.name, item.title)
     page.say(f"The paper's claim: {item.claim} {_NO_PRINT} Numbers are of the data sets that were run.")
     for number, (name, datasets, lines) in SETTINGS.items():
-        here = [
-            dataset for dataset in runs.datasets if _is_one_of(dataset, datasets) and dataset in (only or runs.datasets)
-        ]
+        here = [dataset for dataset in chosen if is_of_setting(dataset, datasets)]
         page.blocks.append(Heading(f"Setting {number}: {name}"))
         if not here:
             page.say(f"Not measured: no data set of this setting was run ({', '.join(datasets)}).", note=True)
@@ -70,11 +68,6 @@ def settings_page(item: Item, runs: Runs, options: Options, only: Sequence[str] 
             add_table(page, sub, measured, dataset)
     page.blocks = _without_repeats(page.blocks)
     return page
-
-
-def _is_one_of(dataset: str, names: Sequence[str]) -> bool:
-    """`phantom_small` is a phantom too."""
-    return any(dataset == name or dataset.startswith((f"{name}_", f"{name}-")) for name in names)
 
 
 def _without_repeats(blocks: list[Any]) -> list[Any]:
@@ -102,11 +95,8 @@ def _display_rows(
 def _printed_keys(line: Line, table: str | None) -> list[str]:
     if line.printed is None or table is None:
         return []
-    before, star, after = line.printed.partition("*")
-    if not star:
-        return [line.printed] if printed(table, line.printed) else []
-    fits = [key for key in paper()[table] if key.startswith(before) and key.endswith(after)]
-    return [key for key in fits if key.removeprefix(before) in ("oct", "fundus")]
+    keys = dict.fromkeys(line.printed.replace("*", name) for name in ("oct", "fundus"))
+    return [key for key in keys if key in paper()[table]]
 
 
 def _cells(

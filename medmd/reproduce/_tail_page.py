@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medmd.comparison import Rows
 from medmd.comparison.formatting import with_ends
@@ -15,6 +14,7 @@ from medmd.metrics import clustered_bootstrap
 from medmd.reproduce._compared import Options, measure_lines
 from medmd.reproduce._figures import groups_figure
 from medmd.reproduce._items import Item
+from medmd.reproduce._labels import training_labels
 from medmd.reproduce._page import Page
 from medmd.reproduce._select import absent
 from medmd.reproduce._tail import FEW, GROUPS, MANY, Regions, density_regions
@@ -45,25 +45,6 @@ def tail_page(item: Item, runs: Runs, dataset: str, options: Options, *, datalis
     if missing:
         page.say(f"Without a finished run on {dataset}: {absent(missing)}.", note=True)
     return page
-
-
-def training_labels(runs: Runs, dataset: str, datalist: Path | None) -> tuple[NDArray[np.float64], str]:
-    """The targets of the training cases, and in words where they are from."""
-    if datalist is not None:
-        from medmd.data import load_datalist
-
-        cases = load_datalist(datalist).splits.get("training", [])
-        found = [case.target for case in cases if isinstance(case.target, (int, float))]
-        return np.array(found, dtype=np.float64), "the datalist's training cases"
-    ended = runs.results[(runs.results["dataset"] == dataset) & (runs.results["status"] == "finished")]
-    folds = ended["fold"].nunique()
-    tables = pd.concat([runs.table(folder) for folder in ended.drop_duplicates("fold")["folder"]])
-    split = "testing" if folds > 1 else "validation"
-    chosen = tables[tables["split"] == split].drop_duplicates("case_id")["target"].dropna()
-    words = "all cases of the folds, each of which is a training case in most of them"
-    return chosen.to_numpy(np.float64), words if folds > 1 else (
-        "the validation cases, in the place of the training cases: name the datalist with --datalist for those"
-    )
 
 
 def _fill(page: Page, rows: Rows, regions: Regions, source: str, options: Options) -> None:

@@ -5,6 +5,7 @@ import pytest
 from benchmark_work import noisy, write_work
 
 from medmd.benchmark import Runs, load_runs
+from medmd.data import PhantomCohort
 from medmd.utils import read_json, write_json
 
 # A benchmark as a plan of one's own would have it: names differ from those of the paper's rows, overlays do not.
@@ -14,13 +15,25 @@ METHODS: dict[str, dict[str, Any]] = {
     "joint": {"overlays": ["methods/joint_loss", PLAIN]},
     "mmpareto": {"overlays": ["methods/mmpareto", PLAIN]},
     "control": {"overlays": ["methods/uniform_sum", PLAIN]},
+    "am_sum": {"overlays": ["methods/uniform_sum"]},
+    "am_pareto": {"overlays": ["methods/mmpareto"]},
     "full": {"overlays": ["methods/sgm"]},
     "conr": {"overlays": ["methods/uniform_sum", "methods/conr"]},
     "gamma2": {"overlays": ["methods/sgm"], "overrides": {"balancer#gamma_base": 2.0}},
     "gamma5": {"overlays": ["methods/sgm"], "overrides": {"balancer#gamma_base": 5.0}},
     "mean": {"peer": "constant", "label": "peer"},
 }
-SPREADS = {"joint": 2.5, "mmpareto": 2.2, "control": 1.8, "full": 1.0, "conr": 1.9, "gamma2": 1.1, "gamma5": 1.05}
+SPREADS = {
+    "joint": 2.5,
+    "mmpareto": 2.2,
+    "control": 1.8,
+    "am_sum": 1.7,
+    "am_pareto": 2.1,
+    "full": 1.0,
+    "conr": 1.9,
+    "gamma2": 1.1,
+    "gamma5": 1.05,
+}
 
 
 def write(root: Path, **options: Any) -> Path:
@@ -45,3 +58,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def runs(work: Path) -> Runs:
     return load_runs(work)
+
+
+@pytest.fixture(scope="session")
+def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("eyes")
+    PhantomCohort(40, 0).write(folder, contact_sheet=False)
+    return folder

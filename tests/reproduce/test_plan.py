@@ -3,7 +3,6 @@ import pytest
 from medmd.benchmark import make_plan
 from medmd.commands.bundle_path import bundle_folder
 from medmd.reproduce import ITEMS, plan_for, select
-from medmd.reproduce._run import _as_written
 
 KNOWN = [f"{path.parent.name}/{path.stem}" for path in bundle_folder().glob("*/*.json")]
 DATASET = {"name": "grape", "epochs": 6, "overlays": ["data/grape"]}
@@ -28,7 +27,7 @@ def test_lines_of_one_training_are_run_once():
 
 
 def test_a_folder_keeps_its_plan_and_gets_what_it_lacks(runs):
-    base = _as_written(runs.plan)
+    base = runs.plan
     content, _ = plan_for(ITEMS["fig1"], [DATASET], base=base, known=KNOWN)
     assert [method["name"] for method in content["methods"]][: len(base["methods"])] == [
         method["name"] for method in base["methods"]

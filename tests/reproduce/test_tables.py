@@ -82,10 +82,13 @@ def test_table1_shows_ours_beside_the_printed(runs, tmp_path):
     assert len(printed) == 22
 
 
-def test_a_number_is_bold_only_when_tested(runs):
+def test_a_number_is_bold_only_when_tested(tmp_path):
+    spreads = {"joint_loss": 2.5, "uniform_sum": 2.0, "remd": 0.3}
+    write_work(tmp_path, {name: {"fusion": noisy(spread)} for name, spread in spreads.items()}, patients=60)
+    runs = load_runs(tmp_path)
     clear = reproduce("table1", Sources(runs=runs), options=FAST).text()
     tested = [line for line in clear.splitlines() if line.startswith("**")]
-    assert [line.split("**")[1] for line in tested] == ["Re-M3Dr"] or "No row is bold" in clear
+    assert [line.split("**")[1] for line in tested] == ["Re-M3Dr"]
     unsure = Options(replicates=50, permutations=99, correction="none")
     assert "**" not in reproduce("table1", Sources(runs=runs), options=unsure).text()
 
@@ -98,11 +101,29 @@ def test_table2_has_the_corrected_labels(runs, tmp_path):
     assert "| without AM: the margin stays | – | – | – | – | – | – | 0.611, 2.95, 1.26 |" in text
 
 
+def test_a_row_of_the_ablation_is_not_taken_for_a_modality(runs, tmp_path):
+    page = reproduce("table2", Sources(runs=runs), options=FAST)
+    lines = csv(page, tmp_path)
+    measured = [row["row"] for row in page.numbers if row["row"]]
+    assert len(set(measured)) == len(measured), "each row once"
+    assert set(lines[lines["line"] == "am_*"].index) == {"am_oct", "am_fundus"}
+    assert lines.loc["am_uniform_sum", "title"] == "without SGM: AM + UniformSum"
+    assert lines.loc["am_uniform_sum", "printed_STAGE2_mse"] == paper()["table2"]["am_fusion"]["STAGE2"]["mse"]
+    assert lines.loc["am_mmpareto", "title"] == "AM + MMPareto"
+    assert lines.loc["am_mmpareto", "runs_of"] == "am_pareto"
+    table = runs.predictions("grape")
+    ours = table[table["row"] == "am_sum"]
+    expected = regression_metrics(ours["target"], ours["prediction"])["mse"]
+    assert lines.loc["am_uniform_sum", "mse"] == pytest.approx(expected)
+
+
 def test_a_data_set_has_to_be_chosen(tmp_path):
     write_work(tmp_path, {"a": {"fusion": noisy(1.0)}}, datasets=("x", "y"))
     runs = load_runs(tmp_path)
     with pytest.raises(MedmdError, match=r"--dataset: expected one of x, y"):
         reproduce("table1", Sources(runs=runs))
+    with pytest.raises(MedmdError, match=r"--dataset: expected one of x, y; got grabe"):
+        reproduce("settings", Sources(runs=runs, dataset="grabe"))
     with pytest.raises(MedmdError, match="--work"):
         reproduce("fig1", Sources())
     with pytest.raises(MedmdError, match="Did you mean 'table1'"):

@@ -1,6 +1,8 @@
 """What needs a training: one small run of the bundle serves every figure."""
 
 import shutil
+import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,21 +14,14 @@ from medmd.utils import MedmdError
 FAST = Options(replicates=20, permutations=99)
 
 
-@pytest.fixture(scope="module")
-def eyes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("eyes")
-    PhantomCohort(40, 0).write(folder, contact_sheet=False)
-    return folder
+OVERLAYS = ["presets/tiny", "methods/sgm"]
+SETTINGS = {"device": "cpu", "pretrain_epochs": 3, "train_epochs": 3, "threads": 1}
 
 
 @pytest.fixture(scope="module")
 def trained(eyes, tmp_path_factory):
-    lengths = {"device": "cpu", "pretrain_epochs": 3, "train_epochs": 3, "threads": 1}
-    return bundle_run(
-        tmp_path_factory.mktemp("runs") / "sgm-all",
-        overlays=["presets/tiny", "methods/sgm"],
-        overrides={**lengths, "dataset_dir": str(eyes)},
-    )
+    folder = tmp_path_factory.mktemp("runs") / "sgm-all"
+    return bundle_run(folder, overlays=OVERLAYS, overrides={**SETTINGS, "dataset_dir": str(eyes)})
 
 
 def test_curves_and_landscapes_of_a_training(trained, eyes, tmp_path):
@@ -57,10 +52,32 @@ def test_gamma_and_sharpness_of_a_training(trained):
     assert "the Hessian cancels" in page.text()
 
 
-def test_a_finished_training_is_left_alone(trained):
-    before = (trained / "history.csv").stat().st_mtime_ns
-    assert bundle_run(trained, overlays=["methods/no_such"], overrides={}) == trained
-    assert (trained / "history.csv").stat().st_mtime_ns == before
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_training_is_left_alone(trained, eyes, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", None)
+    before = times(trained)
+    same = {**SETTINGS, "dataset_dir": str(eyes)}
+    assert bundle_run(trained, overlays=OVERLAYS, overrides=same) == trained
+    assert times(trained) == before
+
+
+def test_a_finished_training_of_other_settings_is_not_taken_for_this_one(trained, eyes):
+    before = times(trained)
+    with pytest.raises(MedmdError, match=r"differs in seed \(0 -> 1\).*choose another folder with --work"):
+        bundle_run(trained, overlays=OVERLAYS, overrides={**SETTINGS, "dataset_dir": str(eyes), "seed": 1})
+    assert times(trained) == before
+
+
+def test_other_lengths_and_other_data_are_for_the_bundle_to_judge(trained, eyes, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: asked.append(words) or SimpleNamespace(returncode=0))
+    PhantomCohort(40, 1).write(tmp_path, contact_sheet=False)
+    for change in ({"train_epochs": 4}, {"dataset_dir": str(tmp_path)}):
+        bundle_run(trained, overlays=OVERLAYS, overrides={**SETTINGS, "dataset_dir": str(eyes), **change})
+    assert len(asked) == 2
 
 
 def test_a_failed_training_says_why(tmp_path):
