@@ -86,7 +86,7 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
     ranking = rank_blocks(tables)
     write_comparison(out / FOLDER, comparisons, ranking=ranking, all_pairs=False)
     tested = {name: findings(runs, name, seed=seed) for name in names}
-    bars = [found for name in names if (found := bar(runs, name, seed=seed)) is not None]
+    bars = [each for name in names if (each := bar(runs, name, seed=seed)) is not None]
     parts = [_INTRODUCTION, _about(runs), *_claims(tested), *bar_section(bars, "Re-M3Dr+")]
     for comparison in comparisons:
         name = comparison["dataset"]
@@ -98,8 +98,8 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
     parts += [_NOT_HERE, _missing(runs)]
     path = out / "benchmark.md"
     write_atomic(path, "\n\n".join(part for part in parts if part) + "\n")
-    found = {key: _plain(each) for key, each in tested.items()}
-    write_json(out / "benchmark.json", {"format": 1, "findings": found, "bar": [asdict(each) for each in bars]})
+    kept = {"findings": {key: _plain(each) for key, each in tested.items()}, "bar": [asdict(each) for each in bars]}
+    write_json(out / "benchmark.json", {"format": 1, **kept})
     return path
 
 
