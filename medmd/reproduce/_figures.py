@@ -73,7 +73,7 @@ def groups_figure(
     handles = []
     for place, (name, entries) in enumerate(rows.items()):
         shift = (place - (len(rows) - 1) / 2) * 0.8 / max(1, len(rows))
-        colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
+        colour, marker = _mark(place)
         for at, ends in enumerate(entries):
             if ends["low"] is not None:
                 axis.plot([at + shift] * 2, [ends["low"], ends["high"]], color=colour, linewidth=1.2)
@@ -85,6 +85,12 @@ def groups_figure(
     title_figure(figure, title, detail)
     legend_below(figure, handles)
     return png(figure)
+
+
+def _mark(place: int) -> tuple[str, str]:
+    """Colour and marker of a row; where colours come again, they come with another marker."""
+    turn, colour = divmod(place, len(PALETTE))
+    return PALETTE[colour], MARKERS[(colour + turn) % len(MARKERS)]
 
 
 def curves_figure(

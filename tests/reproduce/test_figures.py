@@ -12,6 +12,7 @@ from medmd.benchmark import load_runs
 from medmd.metrics import regression_metrics
 from medmd.reproduce import ITEMS, Options, Sources, reproduce, trainings, write_page
 from medmd.reproduce._curves import loss_curves, roughness
+from medmd.reproduce._figures import _mark
 from medmd.reproduce._landscape import filter_direction, loss_slice
 from medmd.reproduce._modulation import step_table
 from medmd.reproduce._propositions import FLAT, SHARP, descend, gradient, largest_curvature, loss
@@ -50,6 +51,10 @@ def test_the_tail_page_splits_every_case(runs, tmp_path):
     assert weighted == pytest.approx(expected)
     assert "--datalist" in page.text()
     assert (tmp_path / "tail.png") in write_page(tmp_path, page)
+
+
+def test_rows_beyond_the_last_colour_differ_in_their_marker():
+    assert len({_mark(place) for place in range(49)}) == 49
 
 
 def test_the_tail_takes_training_labels_from_folds(tmp_path):
