@@ -19,6 +19,7 @@ import pandas as pd
 
 from benchmarks._benchmark_bar import bar, bar_section
 from benchmarks._benchmark_claims import LEVEL, Finding, findings
+from benchmarks._missing import missing_section
 from medmd.benchmark import Runs, load_runs
 from medmd.comparison import compare_rows, comparison_table, explain, rank_blocks, rows_of_runs, write_comparison
 from medmd.report.blocks import markdown_table
@@ -95,7 +96,7 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
         if (out / FOLDER / f"differences_{name}.png").exists():
             parts.append(f"![Differences to {comparison['baseline']}, 95 % intervals]({FOLDER}/differences_{name}.png)")
         parts.append(_gradients(runs, name))
-    parts += [_NOT_HERE, _missing(runs)]
+    parts += [_NOT_HERE, missing_section(runs)]
     path = out / "benchmark.md"
     write_atomic(path, "\n\n".join(part for part in parts if part) + "\n")
     kept = {"findings": {key: _plain(each) for key, each in tested.items()}, "bar": [asdict(each) for each in bars]}
@@ -179,15 +180,6 @@ def _number(name: str, value: float) -> str:
     if pd.isna(value):
         return "–"
     return f"{100 * value:.1f}" if name == "summary_conflict" else f"{value:.2f}"
-
-
-def _missing(runs: Runs) -> str:
-    if not runs.problems:
-        return ""
-    absent = [name for name in runs.datasets if name not in set(runs.results["dataset"])]
-    shown = [f"- {name}: nothing has been run yet." for name in absent]
-    shown += [f"- {each}" for each in runs.problems if not each.startswith(tuple(f"{name}, " for name in absent))]
-    return "\n".join(["## What is missing", "", *shown])
 
 
 def _title(runs: Runs, name: str) -> str:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import pandas as pd
 
 from benchmarks._benchmark_claims import LEVEL
 from benchmarks._best_single import BEST_SINGLE, with_best_single
+from benchmarks._missing import missing_section
 from medmd.benchmark import Runs, load_runs
 from medmd.comparison import compare_rows, rows_of_runs
 from medmd.report.blocks import markdown_table
@@ -93,15 +95,13 @@ def write_page(runs: Runs, out: Path, *, seed: int = 0) -> Path:
     titles = {row.name: row.title or row.name for row in runs.rows}
     header = ["cohort", "best single", "its R2", "ceiling's R2", "conflicts, %", *(titles[name] for name in methods)]
     table = markdown_table(header, [_cells(place, methods) for place in places])
-    missing = [f"- {problem}" for problem in runs.problems]
     parts = [
         _INTRODUCTION,
         table,
         "![Difference to the best single modality](phenomenon.png)",
         _counts(places, methods, titles),
     ]
-    parts += ["## What is missing\n\n" + "\n".join(missing)] if missing else []
-    write_atomic(out / "phenomenon.md", "\n\n".join(parts) + "\n")
+    write_atomic(out / "phenomenon.md", "\n\n".join([*parts, *filter(None, [missing_section(runs)])]) + "\n")
     write_json(out / "phenomenon.json", {"format": 1, "cohorts": [_plain(place) for place in places]})
     draw(places, methods, titles, out / "phenomenon.png")
     return out / "phenomenon.md"
@@ -198,7 +198,8 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
 
     values = np.array([[100 * place.cells.get(name, (np.nan,))[0] for name in methods] for place in places])
     most = max(float(np.nanmax(np.abs(values))), 1.0)
-    size = (2.6 + 0.75 * len(methods), 1.6 + 0.42 * len(places))
+    # The names below the cells, in lines of their own, take two inches.
+    size = (2.6 + 0.75 * len(methods), 2.2 + 0.42 * len(places))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     for row, place in enumerate(places):
@@ -214,10 +215,20 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
                     fontsize=8,
                     color=_ink(100 * value / most),
                 )
-    axes.set_xticks(range(len(methods)), [titles[name] for name in methods], rotation=40, ha="right", fontsize=8)
+    axes.set_xticks(
+        range(len(methods)),
+        [fill(titles[name], 20) for name in methods],
+        rotation=60,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=8,
+    )
     axes.set_yticks(range(len(places)), [place.title for place in places], fontsize=8)
-    figure.colorbar(image, ax=axes, label="MSE against the best single modality, %", shrink=0.9)
-    axes.set_title("Below 0 (blue): fusion helps; • interval and permutation test leave out 0", fontsize=9)
+    figure.colorbar(image, ax=axes)
+    axes.set_title(
+        "MSE against the best single modality, %. Blue: fusion helps; • interval and permutation test leave out 0",
+        fontsize=9,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)
