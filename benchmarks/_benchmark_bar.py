@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from medmd.benchmark import Runs
 from medmd.comparison import Rows, compare_rows, rows_of_runs
 from medmd.report.blocks import markdown_table
@@ -30,7 +28,7 @@ class Bar:
         left_out: rows that mix several predictions.
         nearest: (row, difference, low, high) of the best ones of the others: their MSE minus the method's.
         r2: of the method.
-        ceiling: R2 of the information ceiling; NaN where the truth is not known.
+        ceiling: R2 of the information ceiling; None where the truth is not known.
     """
 
     dataset: str
@@ -41,17 +39,22 @@ class Bar:
     left_out: tuple[str, ...]
     nearest: tuple[tuple[str, float, float, float], ...]
     r2: float
-    ceiling: float
+    ceiling: float | None
 
     @property
     def reached(self) -> bool:
         """Whether every other row is beaten and, where it is known, enough of the ceiling reached."""
-        return bool(self.beaten) and not self.undecided and not self.better and not self.share < ENOUGH
+        return (
+            bool(self.beaten)
+            and not self.undecided
+            and not self.better
+            and (self.share is None or self.share >= ENOUGH)
+        )
 
     @property
-    def share(self) -> float:
-        """R2 as a share of the ceiling's."""
-        return self.r2 / self.ceiling
+    def share(self) -> float | None:
+        """R2 as a share of the ceiling's, where that is known."""
+        return None if self.ceiling is None else self.r2 / self.ceiling
 
 
 def bar(runs: Runs, dataset: str, method: str = "remd_plus", *, seed: int = 0) -> Bar | None:
@@ -92,7 +95,7 @@ def bar(runs: Runs, dataset: str, method: str = "remd_plus", *, seed: int = 0) -
         left_out=tuple(name for name in rows.names if name in mixed and not name.startswith(f"{method}_")),
         nearest=tuple((name, *ends[name]) for name in nearest),
         r2=float(entries[method]["metrics"]["r2"]["estimate"]),
-        ceiling=np.nan if ceiling is None else float(ceiling),
+        ceiling=ceiling,
     )
 
 
@@ -134,7 +137,7 @@ def bar_section(bars: Sequence[Bar], title: str) -> list[str]:
             ", ".join(each.better) or "none",
             "; ".join(f"{name} {value:+.3g} ({low:+.3g} to {high:+.3g})" for name, value, low, high in each.nearest),
             f"{each.r2:.3f}",
-            "–" if np.isnan(each.share) else f"{each.share:.0%}",
+            "–" if each.share is None else f"{each.share:.0%}",
         ]
         for each in bars
     ]

@@ -13,8 +13,11 @@ from medmd.report.drawing import BLUE, GREY, RED, name_axes, new_figure, png, ti
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of a line of a row's name.
+# Of a line below the axis, and of a row's name.
+_WIDE = 70
 _LETTERS = 46
+# Of a line of a name beside the ranks, and from one name to the next, in units of the axis.
+_BESIDE, _STEP = 32, 0.6
 
 
 def difference_figure(comparison: Comparison) -> bytes | None:
@@ -40,7 +43,7 @@ def difference_figure(comparison: Comparison) -> bytes | None:
     statistic = NAMES[comparison["statistic"]]
     side = "right" if comparison["statistic"] in HIGHER_IS_BETTER else "left"
     base = next(row["title"] for row in comparison["rows"] if row["name"] == comparison["baseline"])
-    name_axes(axis, x=fill(f"{statistic} minus that of {base} (better to the {side})", _LETTERS))
+    name_axes(axis, x=fill(f"{statistic} minus that of {base} (better to the {side})", _WIDE))
     where = f"{comparison['dataset']}: " if comparison["dataset"] else ""
     correction = CORRECTIONS[comparison["correction"]]
     detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, {correction}, below {LEVEL:g}"
@@ -51,7 +54,11 @@ def difference_figure(comparison: Comparison) -> bytes | None:
 def critical_figure(ranking: Mapping[str, Any]) -> bytes:
     """The critical-difference diagram of Demsar as PNG: mean ranks, joined where they cannot be told apart."""
     size = len(ranking["rows"])
-    figure, axes = new_figure(size=(8.4, 2.0 + 0.2 * size + 0.12 * len(ranking["groups"])))
+    names = [
+        fill(f"{title} ({rank:.2f})", _BESIDE) for title, rank in zip(ranking["titles"], ranking["ranks"], strict=True)
+    ]
+    # 0.4 inches from one name to the next are room for three lines.
+    figure, axes = new_figure(size=(9.6, 2.0 + 0.2 * size + 0.12 * len(ranking["groups"])))
     axis = axes[0, 0]
     axis.grid(visible=False)
     axis.spines[["left", "bottom"]].set_visible(False)
@@ -66,11 +73,11 @@ def critical_figure(ranking: Mapping[str, Any]) -> bytes:
         if rank % every == 0 or rank in (1, size):
             axis.annotate(str(rank), (rank, 0.2), fontsize=8.5, ha="center")
     lowest = _draw_groups(axis, ranking)
-    _draw_names(axis, ranking, lowest)
+    _draw_names(axis, names, ranking["ranks"], lowest)
     distance = min(ranking["critical_difference"], size - 1.0)
     axis.plot([1, 1 + distance], [0.9, 0.9], color=GREY, linewidth=3)
     axis.annotate(f"critical difference {ranking['critical_difference']:.2f}", (1, 1.1), fontsize=8.5, color=GREY)
-    axis.set_ylim(lowest - 0.6 * ((size + 1) // 2) - 0.6, 1.8)
+    axis.set_ylim(lowest - _STEP * ((size + 1) // 2), 1.8)
     title_figure(
         figure,
         f"Mean ranks by {NAMES[ranking['statistic']]} over {ranking['blocks']} blocks "
@@ -97,17 +104,17 @@ def _draw_groups(axis: Axes, ranking: Mapping[str, Any]) -> float:
     return -0.3 * (len(ranking["groups"]) + 1)
 
 
-def _draw_names(axis: Axes, ranking: Mapping[str, Any], lowest: float) -> None:
+def _draw_names(axis: Axes, names: Sequence[str], ranks: Sequence[float], lowest: float) -> None:
     """The better half is written to the left, the other to the right, so that no line crosses another."""
-    size = len(ranking["rows"])
+    size = len(names)
     half = (size + 1) // 2
-    for at, (title, rank) in enumerate(zip(ranking["titles"], ranking["ranks"], strict=True)):
+    for at, (name, rank) in enumerate(zip(names, ranks, strict=True)):
         left = at < half
-        height = lowest - 0.6 * (at if left else size - 1 - at)
+        height = lowest - _STEP * (at if left else size - 1 - at)
         end = 0.5 if left else size + 0.5
         axis.plot([rank, rank, end], [0, height, height], color=BLUE, linewidth=0.9)
         axis.annotate(
-            f"{title} ({rank:.2f})",
+            name,
             (end, height),
             fontsize=8.5,
             va="center",

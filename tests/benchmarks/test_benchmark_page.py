@@ -135,6 +135,17 @@ def test_one_method_against_all_others_is_judged_as_the_predictions_were_made(tm
     text = page.write_page(runs, tmp_path / "out", baseline="sgm").read_text()
     assert "beats all others on 0 of 1 data sets" in text
     assert f"am {found.nearest[0][1]:+.3g} (" in text
+    assert json.loads((tmp_path / "out" / "benchmark.json").read_text())["bar"][0]["undecided"] == ["mmpareto"]
+
+
+def test_without_a_known_truth_the_ceiling_is_left_open(tmp_path):
+    write_work(tmp_path, {"sgm": {"fusion": noisy(2.0)}, "remd_plus": {"fusion": noisy(0.5)}}, seeds=(0, 1, 2))
+    runs = load_runs(tmp_path)
+    found = bar(runs, "first")
+    assert found.reached
+    assert found.share is None
+    assert page.write_page(runs, tmp_path / "out", baseline="sgm").read_text().count("| – |") >= 1
+    assert json.loads((tmp_path / "out" / "benchmark.json").read_text())["bar"][0]["ceiling"] is None
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(1800.0, "1.0 hours"), (None, "without 1 searches whose time")])
