@@ -26,6 +26,7 @@ WITHOUT_GRADIENT = {
         "unimodal_heads.*.aggregator.*": "likewise",
     },
     ("contrastive_weight_0", "pretrain"): {"projector.*": "there is no contrastive loss"},
+    ("remd_plus", "pretrain"): {"projector.*": "there is no contrastive loss"},
 }
 # Methods that take another number of modalities than this, and must say so.
 REFUSED = {("stage2024", 1): "exchanges maps between two", ("stage2024", 3): "exchanges maps between two"}
