@@ -17,7 +17,6 @@ from medmd.benchmark._plan import Plan
 from medmd.benchmark._plan_file import check_same_plan, open_work
 from medmd.benchmark._runs import Runs, load_runs
 from medmd.benchmark._schedule import Start, check_only, missing_runs, missing_searches
-from medmd.benchmark._searches import failed_searches
 from medmd.benchmark._tracking import Tracker
 from medmd.benchmark._work import Work
 from medmd.benchmark._worker import lost, work_on
@@ -83,9 +82,7 @@ def run_plan(
         _hand_out(pool, searches, "Searching settings", "method", deadline, lambda _: None)
         runs = missing_runs(plan, place, start, datalists)
         _hand_out(pool, runs, "Running", "run", deadline, lambda job: tracker.tell(place.run(job.key)))
-    found = load_runs(place.root)
-    found.problems += [each for each in failed_searches(place) if each not in found.problems]
-    return found
+    return load_runs(place.root)
 
 
 def _hand_out(

@@ -99,7 +99,7 @@ class Runs:
         """Name of a row of `predictions` -> the plan's row that it comes of, `unimodal_*` for `unimodal_oct`."""
         ended = self.results[(self.results["dataset"] == dataset) & (self.results["status"] == "finished")]
         found: dict[str, Row] = {}
-        for row in self.rows:
+        for row in (row for row in self.rows if row.datasets is None or dataset in row.datasets):
             for folder in ended.loc[ended["method"] == row.method, "folder"]:
                 for name in row.names(list(self.table(folder).columns)):
                     found.setdefault(name, row)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medmd.benchmark._job import Job, TuningJob
-from medmd.benchmark._objective import by_patient, losses, objective
+from medmd.benchmark._objective import by_patient, losses, mean_loss
 from medmd.utils import MedmdError, WriteError, read_json, write_json
 
 if TYPE_CHECKING:
@@ -162,8 +162,8 @@ def _try(job: TuningJob, settings: Mapping[str, Any]) -> dict[str, Any]:
         try:
             # The test split is not even prepared.
             found = fit(run, ("validation",)).predictions
-            values.append(objective(found, job.first.method.column))
             tables.append(losses(found, job.first.method.column))
+            values.append(mean_loss(tables[-1]))
         except WriteError:
             raise
         except Exception as error:  # noqa: BLE001 - settings may make a training diverge in any way

@@ -12,7 +12,7 @@ from scipy.stats import ttest_rel
 from medmd.benchmark import _worker as worker
 from medmd.benchmark import describe_work, failed_searches, make_plan, run_plan
 from medmd.benchmark._data import find_data
-from medmd.benchmark._objective import by_patient, losses, objective
+from medmd.benchmark._objective import by_patient, losses, mean_loss
 from medmd.benchmark._schedule import Start, missing_searches
 from medmd.benchmark._tune import _chosen, tune
 from medmd.benchmark._work import Work
@@ -371,11 +371,11 @@ def test_the_objective_is_that_of_the_rows_column():
         }
     )  # fmt: skip
 
-    assert objective(table, "fusion") == 0.5
-    assert objective(table, "pretrain_*") == (2.0 + 0.0) / 2
-    assert np.isnan(objective(table.assign(pretrain_b=np.nan), "pretrain_*"))
+    assert mean_loss(losses(table, "fusion")) == 0.5
+    assert mean_loss(losses(table, "pretrain_*")) == (2.0 + 0.0) / 2
+    assert np.isnan(mean_loss(losses(table.assign(pretrain_b=np.nan), "pretrain_*")))
     with pytest.raises(MedmdError, match="has no 'late_average'"):
-        objective(table, "late_average")
+        mean_loss(losses(table, "late_average"))
 
 
 def test_the_objective_of_classes_is_the_log_loss():
@@ -386,4 +386,4 @@ def test_the_objective_of_classes_is_the_log_loss():
     table = table.assign(target=[0.0, 2.0, 2.0], fusion=shares.argmax(1).astype(float))
     table = table.assign(**{f"fusion_p{i}": shares[:, i] for i in range(3)})
 
-    np.testing.assert_allclose(objective(table, "fusion"), log_loss([0, 2, 2], shares, labels=[0, 1, 2]))
+    np.testing.assert_allclose(mean_loss(losses(table, "fusion")), log_loss([0, 2, 2], shares, labels=[0, 1, 2]))

@@ -299,6 +299,7 @@ def test_means_over_seeds_are_shown_and_not_tested(tmp_path):
 def test_a_row_has_title_and_label_of_the_row_that_made_it_and_of_no_pattern_that_fits_its_name(tmp_path):
     methods = {"a": {"fusion": noisy(1.0), "unimodal_oct": noisy(2.0)}, "a_plus": {"fusion": noisy(1.0)}}
     derived = [
+        {"name": "a_o*", "of": "a", "column": "unimodal_o*", "label": "peer", "datasets": ["another"]},
         {"name": "a_*", "of": "a", "column": "unimodal_*", "label": "reference", "title": "a modality"},
         {"name": "a_plus_blend", "of": "a_plus", "blend": ["fusion"], "label": "core", "title": "A+, blended"},
     ]
