@@ -61,8 +61,15 @@ def eyes(phantom, tmp_path):
     return folder, case["case_id"], folder / case["inputs"]["oct"]
 
 
-@pytest.mark.parametrize(("workers", "damage"), [pytest.param(0, "vanished", marks=pytest.mark.slow), (2, "truncated")])
-def test_a_case_that_breaks_in_the_middle_of_an_epoch(flow, finished, eyes, tmp_path, workers, damage):
+# Workers read a whole epoch of this cohort ahead: damage within the epoch may come after they have read the case.
+_MOMENTS = [
+    pytest.param(0, "vanished", Events.ITERATION_COMPLETED(once=4), marks=pytest.mark.slow),
+    (2, "truncated", Events.EPOCH_COMPLETED(once=1)),
+]
+
+
+@pytest.mark.parametrize(("workers", "damage", "moment"), _MOMENTS)
+def test_a_case_that_breaks_in_the_middle_of_a_run(flow, finished, eyes, tmp_path, workers, damage, moment):
     folder, case, path = eyes
     content = path.read_bytes()
     settings = {**STAGES, "dataset_dir": str(folder), "num_workers": workers, "cache": False}
@@ -71,7 +78,7 @@ def test_a_case_that_breaks_in_the_middle_of_an_epoch(flow, finished, eyes, tmp_
     def harm(_):
         path.unlink() if damage == "vanished" else path.write_bytes(content[:1000])
 
-    workflow.parser.get_parsed_content("train#trainer").add_event_handler(Events.ITERATION_COMPLETED(once=4), harm)
+    workflow.parser.get_parsed_content("train#trainer").add_event_handler(moment, harm)
     text = str(user_error(failure(workflow)))
 
     assert case in text

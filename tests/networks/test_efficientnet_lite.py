@@ -51,7 +51,7 @@ def test_without_the_package(monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(_imagenet, "files", absent)
-    with pytest.raises(MedmdError, match=r"medmd\[imagenet\]"):
+    with pytest.raises(MedmdError, match=r"pip install -c constraints\.txt -e '\.\[imagenet\]'"):
         EfficientNetLiteEncoder(pretrained=True)
 
 
