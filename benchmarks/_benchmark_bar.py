@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from medmd.benchmark import Runs
 from medmd.comparison import Rows, compare_rows, rows_of_runs
@@ -26,6 +26,7 @@ class Bar:
         undecided: rows of which neither holds.
         better: rows with a lower MSE, likewise.
         left_out: rows that mix several predictions.
+        titles: by row, for readers.
         nearest: (row, difference, low, high) of the best ones of the others: their MSE minus the method's.
         r2: of the method.
         ceiling: R2 of the information ceiling; None where the truth is not known.
@@ -37,6 +38,7 @@ class Bar:
     undecided: tuple[str, ...]
     better: tuple[str, ...]
     left_out: tuple[str, ...]
+    titles: Mapping[str, str]
     nearest: tuple[tuple[str, float, float, float], ...]
     r2: float
     ceiling: float | None
@@ -93,6 +95,7 @@ def bar(runs: Runs, dataset: str, method: str = "remd_plus", *, seed: int = 0) -
         undecided=tuple(name for name in ends if name not in beaten + better),
         better=better,
         left_out=tuple(name for name in rows.names if name in mixed and not name.startswith(f"{method}_")),
+        titles={name: rows.titles[name] for name in rows.names},
         nearest=tuple((name, *ends[name]) for name in nearest),
         r2=float(entries[method]["metrics"]["r2"]["estimate"]),
         ceiling=ceiling,
@@ -101,15 +104,15 @@ def bar(runs: Runs, dataset: str, method: str = "remd_plus", *, seed: int = 0) -
 
 def _only(rows: Rows, names: Collection[str]) -> Rows:
     kept = [name for name in rows.table.columns if name not in rows.names or name in names]
-    return Rows(rows.name, rows.table[kept], rows.titles, rows.labels, rows.notes, rows.classes)
+    return replace(rows, table=rows.table[kept])
 
 
 def _without(bars: Sequence[Bar]) -> str:
-    names = dict.fromkeys(name for each in bars for name in each.left_out)
-    return f" Left out, as mixtures of several predictions: {', '.join(names)}." if names else ""
+    names = dict.fromkeys(each.titles[name] for each in bars for name in each.left_out)
+    return f" Left out, as mixtures of several predictions: {'; '.join(names)}." if names else ""
 
 
-def bar_section(bars: Sequence[Bar], title: str) -> list[str]:
+def bar_section(bars: Sequence[Bar], title: str, places: Mapping[str, str]) -> list[str]:
     """What was found, as parts of a Markdown page; nothing without a `Bar`."""
     if not bars:
         return []
@@ -131,11 +134,14 @@ def bar_section(bars: Sequence[Bar], title: str) -> list[str]:
     ]
     cells = [
         [
-            each.dataset,
+            places.get(each.dataset, each.dataset),
             str(len(each.beaten)),
             str(len(each.undecided)),
-            ", ".join(each.better) or "none",
-            "; ".join(f"{name} {value:+.3g} ({low:+.3g} to {high:+.3g})" for name, value, low, high in each.nearest),
+            "; ".join(each.titles[name] for name in each.better) or "none",
+            "; ".join(
+                f"{each.titles[name]} {value:+.3g} ({low:+.3g} to {high:+.3g})"
+                for name, value, low, high in each.nearest
+            ),
             f"{each.r2:.3f}",
             "–" if each.share is None else f"{each.share:.0%}",
         ]

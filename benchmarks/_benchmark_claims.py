@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,8 @@ class Finding:
 
     Attributes:
         claim: which.
-        better: the row that stands for `claim.better` here.
-        worse: the row that stands for `claim.worse` here.
+        better: title of the row that stands for `claim.better` here.
+        worse: title of the row that stands for `claim.worse` here.
         estimate: MSE of the one minus that of the other: below 0 as claimed.
         low: lower end of the 95 % interval.
         high: upper end.
@@ -96,15 +96,17 @@ def findings(runs: Runs, dataset: str, *, seed: int = 0, claims: Sequence[Claim]
     rows = rows_of_runs(runs, dataset)
     single = with_best_single(runs, rows)
     rows = rows if single is None else single.rows
-    names = {BEST_SINGLE: "" if single is None else f"{BEST_SINGLE} ({single.told})"}
+    names = dict(rows.titles)
+    if single is not None:
+        names[BEST_SINGLE] = f"{rows.titles[BEST_SINGLE]} ({single.told})"
     tried = [claim for claim in claims if {claim.better, claim.worse} <= set(rows.names)]
     found = [_pair(rows, claim.better, claim.worse, seed) for claim in tried]
     corrected = correct_p_values([each["p_permutation"] for each in found], "holm")
     return [
         Finding(
             claim,
-            better=names.get(claim.better, claim.better),
-            worse=names.get(claim.worse, claim.worse),
+            better=names[claim.better],
+            worse=names[claim.worse],
             estimate=each["estimate"],
             low=each["low"],
             high=each["high"],
@@ -117,7 +119,7 @@ def findings(runs: Runs, dataset: str, *, seed: int = 0, claims: Sequence[Claim]
 
 def _pair(rows: Rows, better: str, worse: str, seed: int) -> Mapping[str, Any]:
     keys = [name for name in rows.table.columns if name not in rows.names]
-    two = Rows(rows.name, rows.table[[*keys, worse, better]], rows.titles, {})
+    two = replace(rows, table=rows.table[[*keys, worse, better]], labels={})
     comparison = compare_rows(two, baseline=worse, statistic="mse", correction="none", seed=seed)
     entries = {entry["name"]: entry for entry in comparison["rows"]}
     difference = entries[better]["difference"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ _INTRODUCTION = """# The methods compared
 Written by `python -m benchmarks.benchmark_page WORK --out docs/results` from the runs of `medmd benchmark`; do not edit
 by hand. Every method takes the same number of optimiser steps, both stages counted. Rows without a mark had the same
 search of their settings, on validation alone and for each fold anew, which leaves the data set's own settings only for
-clearly better ones; those marked *published* or *default* were not searched and have fewer seeds. A row of single
-modalities has the settings of the run that it is a column of. Every metric is computed from saved predictions;
+clearly better ones; those marked *published* (its authors' settings) or *default* (ours) were not searched and have
+fewer seeds. A *peer* has no network, and a *reference* knows the phantom's truth. Single modalities, blends and means
+over seeds have the settings of the run that they read, and its mark. Every metric is computed from saved predictions;
 intervals resample patients and, crossed with them, seeds.
 
 A data set's own settings were looked at on validation before: GRAPE's rate on that of all folds, whose cases are tested
@@ -88,14 +89,19 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
     write_comparison(out / FOLDER, comparisons, ranking=ranking, all_pairs=False)
     tested = {name: findings(runs, name, seed=seed) for name in names}
     bars = [each for name in names if (each := bar(runs, name, seed=seed)) is not None]
-    parts = [_INTRODUCTION, _about(runs), *_claims(tested), *bar_section(bars, "Re-M3Dr+")]
+    parts = [
+        _INTRODUCTION,
+        _about(runs),
+        *_claims(runs, tested),
+        *bar_section(bars, "Re-M3Dr+", {name: _title(runs, name) for name in names}),
+    ]
     for comparison in comparisons:
         name = comparison["dataset"]
         parts += [f"## {_title(runs, name)}", markdown_table(*comparison_table(comparison))]
         parts.append("\n".join(f"- {line}" for line in explain(comparison)))
         if (out / FOLDER / f"differences_{name}.png").exists():
             parts.append(f"![Differences to {comparison['baseline']}, 95 % intervals]({FOLDER}/differences_{name}.png)")
-        parts.append(_gradients(runs, name))
+        parts.append(_gradients(runs, name, {row["name"]: row["title"] for row in comparison["rows"]}))
     parts += [_NOT_HERE, missing_section(runs)]
     path = out / "benchmark.md"
     write_atomic(path, "\n\n".join(part for part in parts if part) + "\n")
@@ -132,18 +138,19 @@ def _unmeasured(searches: pd.DataFrame) -> str:
     return f" (without {unknown} searches whose time was not recorded)" if unknown else ""
 
 
-def _claims(tested: dict[str, list[Finding]]) -> list[str]:
+def _claims(runs: Runs, tested: dict[str, list[Finding]]) -> list[str]:
     """A paragraph a claim: what each data set says."""
     parts = ["## What the data say of the paper's claims"]
     parts.append(
-        "The difference is that of the MSE (first minus second row, below 0 as claimed) with its 95 % interval, in per "
-        "cent of the second row's MSE, and the permutation test's p-value, corrected (Holm) for all claims tried on "
-        f"the data set. *Upheld* and *contradicted* need the interval to leave out 0 and p < {LEVEL:g}."
+        "The difference is that of the MSE (first minus second row, below 0 as claimed; in the square of the target's "
+        "unit, see the tables below) with its 95 % interval, in per cent of the second row's MSE, and the permutation "
+        f"test's p-value, corrected (Holm) for all claims tried on the data set. *Upheld* and "
+        f"*contradicted* need the interval to leave out 0 and p < {LEVEL:g}."
     )
     claims = dict.fromkeys(finding.claim for each in tested.values() for finding in each)
     for claim in claims:
         by = {name: finding for name, each in tested.items() for finding in each if finding.claim == claim}
-        cells = [[name, *_cells(finding)] for name, finding in by.items()]
+        cells = [[_title(runs, name), *_cells(finding)] for name, finding in by.items()]
         verdicts = [finding.verdict for finding in by.values()]
         counts = ", ".join(
             f"{kind} on {verdicts.count(kind)}"
@@ -162,7 +169,7 @@ def _cells(finding: Finding) -> list[str]:
     return [rows, span, f"{100 * finding.relative:+.1f}", f"{finding.p_value:.3f}", finding.verdict]
 
 
-def _gradients(runs: Runs, dataset: str) -> str:
+def _gradients(runs: Runs, dataset: str, titles: Mapping[str, str]) -> str:
     """How often gradients conflicted, and what was done about it."""
     names = {"summary_conflict": "conflicts, % of steps", "summary_cosine": "cosine", "summary_gamma": "gamma"}
     known = [name for name in names if name in runs.results]
@@ -170,7 +177,10 @@ def _gradients(runs: Runs, dataset: str) -> str:
     means = done.groupby("method", sort=False)[known].mean().dropna(how="all") if known else pd.DataFrame()
     if means.empty:
         return ""
-    cells = [[str(method), *(_number(name, row[name]) for name in known)] for method, row in means.iterrows()]
+    cells = [
+        [titles.get(str(method), str(method)), *(_number(name, row[name]) for name in known)]
+        for method, row in means.iterrows()
+    ]
     return "What the gradients of fused and unimodal losses did, mean over the steps of stage 2:\n\n" + markdown_table(
         ["", *(names[name] for name in known)], cells
     )

@@ -50,6 +50,7 @@ class Place:
         single_r2: its R2.
         ceiling_r2: R2 of the information ceiling.
         conflicts: share of steps, NaN when no method logs it.
+        size: test cases, their patients, training seeds.
         cells: by method, (difference, low, high) as shares of the single modality's MSE.
         sure: methods whose interval leaves out 0 and whose permutation p is below 0.05.
     """
@@ -60,6 +61,7 @@ class Place:
     single_r2: float
     ceiling_r2: float
     conflicts: float
+    size: tuple[int, int, int]
     cells: dict[str, tuple[float, float, float]]
     sure: frozenset[str]
 
@@ -93,10 +95,19 @@ def write_page(runs: Runs, out: Path, *, seed: int = 0) -> Path:
         raise MedmdError(msg)
     methods = list(dict.fromkeys(name for place in places for name in place.cells))
     titles = {row.name: row.title or row.name for row in runs.rows}
-    header = ["cohort", "best single", "its R2", "ceiling's R2", "conflicts, %", *(titles[name] for name in methods)]
+    header = [
+        "cohort",
+        "test eyes (patients)",
+        "best single",
+        "its R2",
+        "ceiling's R2",
+        "conflicts, %",
+        *(titles[name] for name in methods),
+    ]
     table = markdown_table(header, [_cells(place, methods) for place in places])
     parts = [
         _INTRODUCTION,
+        _seeds(places),
         table,
         "![Difference to the best single modality](phenomenon.png)",
         _counts(places, methods, titles),
@@ -105,6 +116,17 @@ def write_page(runs: Runs, out: Path, *, seed: int = 0) -> Path:
     write_json(out / "phenomenon.json", {"format": 1, "cohorts": [_plain(place) for place in places]})
     draw(places, methods, titles, out / "phenomenon.png")
     return out / "phenomenon.md"
+
+
+def _seeds(places: Sequence[Place]) -> str:
+    """How many trainings a cell is the mean of, and how far its test can be trusted."""
+    seeds = sorted({place.size[2] for place in places})
+    told = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return (
+        f"{told} seeds of each training, nothing searched. "
+        "So few let interval and test together take chance for a difference more often than in 5 % of cells "
+        "([measured](error_rates.md)). *Ceiling*: R2 of an oracle that knows all that the images tell; –: not run."
+    )
 
 
 def measure(runs: Runs, dataset: str, *, seed: int = 0) -> Place | None:
@@ -133,7 +155,8 @@ def measure(runs: Runs, dataset: str, *, seed: int = 0) -> Place | None:
     ceiling = entries.get("information", {}).get("metrics", {}).get("r2", {}).get("estimate", np.nan)
     title = next(each.get("title") or dataset for each in runs.plan["datasets"] if each["name"] == dataset)
     r2 = entries[BEST_SINGLE]["metrics"]["r2"]["estimate"]
-    return Place(dataset, title, single.told, r2, ceiling, _conflicts(runs, dataset), cells, sure)
+    size = (comparison["cases"], comparison["patients"], comparison["seeds"])
+    return Place(dataset, title, single.told, r2, ceiling, _conflicts(runs, dataset), size, cells, sure)
 
 
 def _conflicts(runs: Runs, dataset: str) -> float:
@@ -144,6 +167,7 @@ def _conflicts(runs: Runs, dataset: str) -> float:
 def _cells(place: Place, methods: Sequence[str]) -> list[str]:
     shown = [
         place.title,
+        f"{place.size[0]} ({place.size[1]})",
         place.single,
         f"{place.single_r2:.3f}",
         "–" if pd.isna(place.ceiling_r2) else f"{place.ceiling_r2:.3f}",
@@ -177,6 +201,7 @@ def _plain(place: Place) -> dict[str, Any]:
     return {
         "name": place.name,
         "title": place.title,
+        **dict(zip(("test_cases", "patients", "seeds"), place.size, strict=True)),
         "best_single": place.single,
         **numbers,
         "methods": cells,
@@ -224,7 +249,7 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
         fontsize=8,
     )
     axes.set_yticks(range(len(places)), [place.title for place in places], fontsize=8)
-    figure.colorbar(image, ax=axes)
+    figure.colorbar(image, ax=axes, label="difference of the MSE, %; white: about 0, or not run")
     axes.set_title(
         "MSE against the best single modality, %. Blue: fusion helps; • interval and permutation test leave out 0",
         fontsize=9,

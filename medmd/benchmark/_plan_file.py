@@ -9,10 +9,11 @@ from typing import Any
 
 from medmd.benchmark._plan import Plan
 from medmd.benchmark._work import Work
+from medmd.data import load_datalist
 from medmd.utils import MedmdError, read_json, sha256_file, write_json
 
 # What may change between two starts: it changes no run.
-_FREE = ("title", "label_title")
+_FREE = ("title", "label_title", "target")
 
 
 def open_work(work: Work, plan: Plan, datalists: Mapping[str, Path]) -> None:
@@ -21,7 +22,7 @@ def open_work(work: Work, plan: Plan, datalists: Mapping[str, Path]) -> None:
     Args:
         work: the folder.
         plan: what is to be compared.
-        datalists: by data set, those that are at hand; their digests are kept.
+        datalists: by data set, those that are at hand; their digests and their targets' names are kept.
 
     Raises:
         MedmdError: the folder holds runs of another plan; the text names what differs.
@@ -41,10 +42,12 @@ def check_same_plan(
     """
     content = _plain(plan.to_dict())
     before = read_json(work.plan) if work.plan.is_file() else None
-    known = {each["name"]: each.get("datalist_sha256") for each in (before or {}).get("datasets", ())}
+    known = {each["name"]: each for each in (before or {}).get("datasets", ())}
     for dataset in content["datasets"]:
         path = datalists.get(dataset["name"])
-        dataset["datalist_sha256"] = known.get(dataset["name"]) if path is None else sha256_file(path)
+        there = known.get(dataset["name"], {})
+        dataset["datalist_sha256"] = there.get("datalist_sha256") if path is None else sha256_file(path)
+        dataset["target"] = there.get("target") if path is None else _target(path)
     differing = [] if before is None else list(_differences(before, content, _begun(work)))
     if differing:
         lines = "\n".join(f"  {line}" for line in differing[:10])
@@ -54,6 +57,12 @@ def check_same_plan(
         )
         raise MedmdError(msg)
     return before, content
+
+
+def _target(datalist: Path) -> dict[str, str]:
+    """Name and unit of what is predicted, for tables and figures."""
+    target = load_datalist(datalist).header.target
+    return {"name": target.name, "unit": target.unit}
 
 
 def _begun(work: Work) -> dict[str, set[str]]:

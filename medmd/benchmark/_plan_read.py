@@ -38,7 +38,10 @@ _DATASET: dict[str, fields.Check] = {
     "overrides": fields.settings,
     "title": fields.text,
     "datalist_sha256": fields.optional(fields.text),
+    "target": fields.optional(fields.settings),
 }
+# What a plan that was written into a folder of runs says of the data that were found.
+_NOTED = ("datalist_sha256", "target")
 _METHOD: dict[str, fields.Check] = {
     "name": fields.row,
     "overlays": fields.texts,
@@ -139,7 +142,8 @@ def _records(
         before = len(problems)
         values = _checked(content, checks, f"{what} {label}", _REQUIRED[what], problems)
         if len(problems) == before:
-            values.pop("datalist_sha256", None)
+            for noted in _NOTED:
+                values.pop(noted, None)
             record = kind(**values)
             found.append(_with_files(record, what, base, problems))
     return found

@@ -12,6 +12,7 @@ import pandas as pd
 from medmd.metrics import blend, blend_weights, is_probability
 
 WEIGHTS = ("equal", "validation")
+_UNLABELLED = "default"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Row:
         method: whose runs.
         column: of their table of predictions, such as `fusion`, `pretrain_oct`, `late_average` or `pretrain_*`.
         label: `core`, `default`, `published`, `peer` or `reference`.
-        title: for readers.
+        title: for readers; with a `*`, that of one row a column.
         datasets: on which data sets there is such a row, or None for all.
         blend: columns whose mean is the prediction, in the place of `column`; a `*` takes all that fit.
         weights: of that mean: `equal`, or least squared error on the `validation` cases of the same run.
@@ -51,6 +52,19 @@ class Row:
         """Name of a row -> column, for the columns of a table."""
         fits = _fitting(self.column, found)
         return {self.name.replace("*", text): column for column, text in fits.items()}
+
+    def title_of(self, name: str) -> str:
+        """The title of one of its rows: the text of the `*` in the place of the title's, or after it.
+
+        Args:
+            name: of the row, from `names`.
+        """
+        if "*" not in self.name:
+            return self.title or name
+        text = _fitting(self.name, [name]).get(name)
+        if text is None or not self.title:
+            return name
+        return self.title.replace("*", text) if "*" in self.title else f"{self.title}: {text}"
 
     def names(self, found: list[str]) -> list[str]:
         """The rows that it makes of the columns of a table."""
@@ -91,13 +105,17 @@ def ensemble(long: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_of(plan: Mapping[str, Any]) -> list[Row]:
-    """The rows of a resolved plan, in its order: a method that is run is one too."""
+    """The rows of a resolved plan, in its order: a method that is run is one too.
+
+    A row of another method's runs has the label of that method, unless it has one of its own: its settings are theirs.
+    """
+    labels = {method["name"]: method.get("label") or _UNLABELLED for method in plan["methods"]}
     return [
         Row(
             name=method["name"],
             method=method.get("of") or method["name"],
             column=method.get("column") or "fusion",
-            label=method.get("label") or "default",
+            label=_label(method, labels),
             title=method.get("title") or "",
             datasets=None if method.get("datasets") is None else tuple(method["datasets"]),
             blend=tuple(method.get("blend") or ()),
@@ -107,6 +125,11 @@ def rows_of(plan: Mapping[str, Any]) -> list[Row]:
         )
         for method in plan["methods"]
     ]
+
+
+def _label(method: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    own = labels[method["name"]]
+    return labels.get(method["of"], own) if own == _UNLABELLED and method.get("of") else own
 
 
 def _fitting(pattern: str, found: list[str]) -> dict[str, str]:

@@ -45,6 +45,11 @@ class Runs:
         """Names of the plan's data sets."""
         return [dataset["name"] for dataset in self.plan["datasets"]]
 
+    def unit(self, dataset: str) -> str:
+        """Unit of a data set's target, such as `dB`; empty where the folder does not know it or it has none."""
+        target = next(each.get("target") for each in self.plan["datasets"] if each["name"] == dataset)
+        return str((target or {}).get("unit") or "")
+
     def searches(self) -> pd.DataFrame:
         """One row a search of settings: `dataset, method, fold, trials, processor` (seconds, NaN where unknown)."""
         found = []

@@ -91,7 +91,7 @@ def compare_rows(
         "cases": len(target),
         "patients": int(rows.table["patient_id"].nunique()),
         "seeds": int(rows.table["seed"].nunique()),
-        "target": {"mean": float(target.mean()), "variance": float(target.var())},
+        "target": {"mean": float(target.mean()), "variance": float(target.var()), "unit": rows.unit},
         "level": level,
         "replicates": replicates,
         "permutations": pairs["permutations"],

@@ -34,6 +34,7 @@ class Rows:
         labels: by row, `core`, `default`, `published`, `peer` or `reference`; a reference is shown and not ranked.
         notes: what was left out, in sentences.
         classes: whether targets and predictions are indices of classes.
+        unit: of the target, such as `dB`; empty where it has none or several.
         means: rows that are means over their seeds. They are shown and not tested: of what other seeds would give, one
             mean says nothing, and patients alone make chance look like a difference.
     """
@@ -45,6 +46,7 @@ class Rows:
     notes: Sequence[str] = ()
     classes: bool = False
     means: frozenset[str] = frozenset()
+    unit: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -72,6 +74,7 @@ def rows_of_tables(
     """
     names = list(dict.fromkeys(name for name, _ in sources))
     parts, titles, labels = [], {}, {}
+    units = set()
     classes = False
     seeds = dict.fromkeys(names, 0)
     for name, path in sources:
@@ -81,6 +84,7 @@ def rows_of_tables(
             found = ", ".join(sorted(set(inputs.table["split"]))) or "none"
             msg = f"{path}: no case in split {split!r}. Found: {found}. Choose one of them with --split."
             raise MedmdError(msg)
+        units.add(inputs.target[1])
         classes = classes or any(probability_columns(table, column) for column in predictor_columns(table))
         for column in _columns_of(table, columns, single=len(names) == 1, where=str(path)):
             row = _row_name(name, column, single=len(names) == 1)
@@ -90,7 +94,8 @@ def rows_of_tables(
             parts.append(kept.assign(row=row, fold=0, seed=seeds[name], prediction=table[column]))
         seeds[name] += 1
     rows = _widen("", pd.concat(parts, ignore_index=True), titles, labels)
-    return replace(rows, classes=classes, notes=_with_split(rows.notes, split))
+    unit = units.pop() if len(units) == 1 else ""
+    return replace(rows, classes=classes, unit=unit, notes=_with_split(rows.notes, split))
 
 
 def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None, split: str = "testing") -> Rows:
@@ -120,13 +125,14 @@ def rows_of_runs(runs: Runs, dataset: str, *, only: Sequence[str] | None = None,
         long = pd.concat([long[long["row"] == name] for name in only], ignore_index=True)
     origins = runs.row_of(dataset)
     rows_of = {str(name): origins[name] for name in dict.fromkeys(long["row"])}
-    titles = {name: (row.title if "*" not in row.name else "") or name for name, row in rows_of.items()}
+    titles = {name: row.title_of(name) for name, row in rows_of.items()}
     rows = _widen(dataset, long, titles, {name: row.label for name, row in rows_of.items()})
     means = frozenset(name for name, row in rows_of.items() if row.ensemble)
     return replace(
         rows,
         classes=runs.has_classes(dataset),
         means=means,
+        unit=runs.unit(dataset),
         notes=_with_split([*rows.notes, *_of_means(rows, means)], split),
     )
 

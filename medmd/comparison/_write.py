@@ -70,8 +70,9 @@ def ranking_section(ranking: Mapping[str, Any]) -> list[str]:
     """Mean ranks as parts of a Markdown page."""
     sentence = (
         f"Friedman: chi-square {ranking['friedman']:.2f}, p = {ranking['p_value']:.2g}, {ranking['blocks']} blocks, "
-        f"each one seed of one data set; mean ranks differ when {ranking['critical_difference']:.2f} apart (Nemenyi, "
-        f"{ranking['level']:g}). Seeds of one data set share its cases: with few data sets this is too hopeful."
+        "each one seed, which all rows have, of one data set; mean ranks differ when "
+        f"{ranking['critical_difference']:.2f} apart (Nemenyi, {ranking['level']:g}). Seeds of one data set share its "
+        "cases: with few data sets this is too hopeful."
     )
     if ranking["left_out"]:
         sentence += f" Not in all data sets, hence not ranked: {', '.join(ranking['left_out'])}."

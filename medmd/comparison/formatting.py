@@ -9,6 +9,8 @@ from medmd.comparison._compare import ERRORS, LEVEL, Comparison
 
 NAMES = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R2", "error_rate": "error rate"}
 CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}
+_SQUARED = ("mse",)
+_PLAIN = ("rmse", "mae")
 _DIGITS = 3
 
 
@@ -22,17 +24,26 @@ def comparison_table(comparison: Comparison, *, bold: bool = True) -> tuple[list
     statistic = comparison["statistic"]
     others = [name for name in ERRORS if name != statistic and statistic != "error_rate"]
     several = comparison["seeds"] > 1
-    header = ["", f"{NAMES[statistic]} [{100 * comparison['level']:g} %]", *(NAMES[name] for name in others)]
+    level = f"[{100 * comparison['level']:g} %]"
+    header = ["", f"{named(comparison, statistic)} {level}", *(named(comparison, name) for name in others)]
     header += ["SD over seeds"] if several else []
     header += ["difference", "p bootstrap", "p permutation", f"p {CORRECTIONS[comparison['correction']]}"]
     return header, [_row(comparison, row, others, several=several, bold=bold) for row in comparison["rows"]]
+
+
+def named(comparison: Comparison, statistic: str) -> str:
+    """A statistic with its unit, such as `MSE, dB²`; squared errors are in the unit's square."""
+    unit = comparison["target"].get("unit") or ""
+    if not unit or statistic not in (*_SQUARED, *_PLAIN):
+        return NAMES[statistic]
+    return f"{NAMES[statistic]}, {unit}{'²' if statistic in _SQUARED else ''}"
 
 
 def pair_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Header and rows of all pairs, smallest p-value first."""
     titles = {row["name"]: row["title"] for row in comparison["rows"]}
     pairs = sorted(comparison["pairs"], key=lambda pair: (pair["p_permutation"] is None, pair["p_permutation"] or 0))
-    header = ["first", "second", f"difference of {NAMES[comparison['statistic']]}", "p permutation"]
+    header = ["first", "second", f"difference of {named(comparison, comparison['statistic'])}", "p permutation"]
     header += [f"p {CORRECTIONS[comparison['correction']]}"]
     cells = [
         [
@@ -62,10 +73,23 @@ def explain(comparison: Comparison) -> list[str]:
         f"Difference: row minus {titles[comparison['baseline']]}, paired. Intervals and bootstrap p draw {drawn} "
         f"({comparison['replicates']:,} replicates); permutation p exchanges the two predictors in whole {drawn} "
         f"({patterns} patterns).",
+        *_about_seeds(comparison, titles[comparison["baseline"]]),
         *_about_correction(comparison, correction, statistic, titles),
         *_about_identity(comparison),
     ]
     return sentences + list(comparison["notes"])
+
+
+def _about_seeds(comparison: Comparison, baseline: str) -> list[str]:
+    """Why a difference is not that of the column before it."""
+    fewer = [row["seeds"] for row in comparison["rows"] if row["seeds"] < comparison["seeds"] and row["difference"]]
+    if not fewer:
+        return []
+    told = (
+        f"Rows with fewer seeds are compared on the seeds that they share with {baseline}: their difference is not "
+        "that of the column of means"
+    )
+    return [f"{told}; with one seed, patients alone are drawn." if 1 in fewer else f"{told}."]
 
 
 def _about_correction(comparison: Comparison, correction: str, statistic: str, titles: dict[str, str]) -> list[str]:

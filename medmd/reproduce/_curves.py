@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medmd.data import load_datalist
 from medmd.report import read_history
-from medmd.report.drawing import BLUE, PALETTE, legend_below, name_axes, new_figure, png, title_figure
+from medmd.report.drawing import PALETTE, legend_below, name_axes, new_figure, png, title_figure
 from medmd.reproduce._bundle import LANDSCAPES, SUBSETS, trainings
 from medmd.reproduce._figures import curves_figure
 from medmd.reproduce._items import Item
@@ -21,6 +22,8 @@ from medmd.reproduce._trained import model_and_loss
 
 _LINE, _PLANE = 21, 11
 _REACH = 1.0
+_LEVELS, _LEAST = 13, 1e-6
+_TITLES = {"joint_loss": "JointLoss", "uniform_sum": "UniformSum", "mmpareto": "MMPareto", "sgm": "SGM"}
 
 
 def curves_page(
@@ -118,10 +121,12 @@ def _add_landscapes(page: Page, folders: Mapping[str, Path], datalist: Path, *, 
     if not lines:
         return
     cells = [
-        [name, f"{lines[name].values.min():.2f}", f"{lines[name].rise:.2f}", f"{planes[name].rise:.2f}"]
+        [_TITLES[name], f"{lines[name].values.min():.2f}", f"{lines[name].rise:.2f}", f"{planes[name].rise:.2f}"]
         for name in lines
     ]
-    page.show(["method", "least MSE on the line", "rise along the line", "rise to the plane's border"], cells)
+    unit = load_datalist(datalist).header.target.unit
+    mse = f"MSE, {unit}²" if unit else "MSE"
+    page.show(["method", f"least {mse} on the line", "rise along the line", "rise to the plane's border"], cells)
     page.say(
         "MSE of the fused head on validation cases, weights moved by up to their own length in one and two random "
         "directions, filter by filter (Li et al. 2018), in evaluation mode. A larger rise is a sharper minimum; the "
@@ -132,25 +137,32 @@ def _add_landscapes(page: Page, folders: Mapping[str, Path], datalist: Path, *, 
         for name, found in lines.items()
         for step, value in zip(found.steps.tolist(), found.values.tolist(), strict=True)
     ]
-    page.draw("d", "Loss along one direction around the trained weights.", _line_figure(lines))
-    page.draw("e", "Loss over two directions around the trained weights.", _plane_figure(planes))
+    page.draw("d", "Loss along one direction around the trained weights.", _line_figure(lines, mse))
+    page.draw("e", "Loss over two directions around the trained weights.", _plane_figure(planes, mse))
 
 
-def _line_figure(lines: Mapping[str, Slice]) -> bytes:
+def _line_figure(lines: Mapping[str, Slice], mse: str) -> bytes:
     figure, axes = new_figure(size=(6.4, 4.2))
     handles: list[Any] = []
     for (name, found), colour in zip(lines.items(), PALETTE, strict=False):
-        handles += axes[0, 0].plot(found.steps, found.values, color=colour, label=name.replace("_", " "))
-    name_axes(axes[0, 0], x="step along a filter-normalised direction", y="MSE")
+        handles += axes[0, 0].plot(found.steps, found.values, color=colour, label=_TITLES[name])
+    name_axes(axes[0, 0], x="step along a filter-normalised direction", y=mse)
     title_figure(figure, "The loss around the trained weights", "validation cases")
     legend_below(figure, handles)
     return png(figure)
 
 
-def _plane_figure(planes: Mapping[str, Slice]) -> bytes:
-    figure, axes = new_figure(1, len(planes), size=(1.0 + 3.0 * len(planes), 3.4))
+def _plane_figure(planes: Mapping[str, Slice], mse: str) -> bytes:
+    from matplotlib.colors import LogNorm
+
+    figure, axes = new_figure(1, len(planes), size=(1.8 + 3.0 * len(planes), 3.4))
+    # The same levels in all panels: where lines lie closer, the loss is steeper.
+    everything = np.concatenate([found.values.ravel() for found in planes.values()])
+    low = max(float(everything.min()), _LEAST)
+    levels = np.geomspace(low, max(float(everything.max()), (1.0 + _LEAST) * low), _LEVELS)
     for axis, (name, found) in zip(axes[0], planes.items(), strict=True):
-        axis.contour(found.steps, found.steps, np.log1p(found.values), levels=12, colors=BLUE, linewidths=0.8)
-        name_axes(axis, title=name.replace("_", " "), x="second direction", y="first" if axis is axes[0, 0] else "")
-    title_figure(figure, "The loss over two directions", "contours of log(1 + MSE)")
+        drawn = axis.contourf(found.steps, found.steps, found.values, levels=levels, norm=LogNorm(), cmap="viridis")
+        name_axes(axis, title=_TITLES[name], x="second direction", y="first" if axis is axes[0, 0] else "")
+    figure.colorbar(drawn, ax=list(axes[0]), label=mse, format="%.3g")
+    title_figure(figure, "The loss over two directions", "validation cases; the same colours in all panels")
     return png(figure)

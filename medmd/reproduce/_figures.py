@@ -22,7 +22,9 @@ from medmd.report.drawing import (
 )
 
 
-def bars_figure(entries: Sequence[Mapping[str, Any]], *, statistic: str, title: str, detail: str) -> bytes | None:
+def bars_figure(
+    entries: Sequence[Mapping[str, Any]], *, statistic: str, title: str, detail: str, y: str
+) -> bytes | None:
     """A bar for each row with its interval, as PNG."""
     shown = [entry for entry in entries if entry["metrics"][statistic]["estimate"] is not None]
     if not shown:
@@ -36,7 +38,7 @@ def bars_figure(entries: Sequence[Mapping[str, Any]], *, statistic: str, title: 
         if ends["low"] is not None:
             axis.plot([at, at], [ends["low"], ends["high"]], color="black", linewidth=1.6)
     axis.set_xticks(range(len(shown)), [_wrapped(entry["title"]) for entry in shown], fontsize=8)
-    name_axes(axis, y=statistic.upper())
+    name_axes(axis, y=y)
     title_figure(figure, title, detail)
     return png(figure)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison import HIGHER_IS_BETTER
-from medmd.comparison.formatting import p_text, with_ends
+from medmd.comparison.formatting import named, p_text, with_ends
 from medmd.reproduce._compared import Measured, Options, measure_lines
 from medmd.reproduce._figures import bars_figure, sweep_figure
 from medmd.reproduce._items import Item
@@ -14,6 +14,10 @@ from medmd.reproduce._tables import add_table
 
 if TYPE_CHECKING:
     from medmd.benchmark import Runs
+
+
+# All that see every input; the late average is that of separate networks.
+_FUSED = ("joint_loss", "mmpareto", "uniform_sum", "remd", "late_average")
 
 
 def bars_page(item: Item, runs: Runs, dataset: str, options: Options) -> Page:
@@ -26,7 +30,8 @@ def bars_page(item: Item, runs: Runs, dataset: str, options: Options) -> Page:
         level = f"{100 * measured.comparison['level']:g} %"
         detail = f"orange: one modality alone; {options.statistic.upper()} with {level} intervals"
         entries = measured.comparison["rows"]
-        figure = bars_figure(entries, statistic=options.statistic, title=page.title, detail=detail)
+        label = named(measured.comparison, options.statistic)
+        figure = bars_figure(entries, statistic=options.statistic, title=page.title, detail=detail, y=label)
         page.draw("", "Errors of single modalities and of fusion.", figure)
         page.say(_verdict(measured, options.statistic))
     return page
@@ -82,7 +87,7 @@ def _span(measured: Measured) -> str:
 def _verdict(measured: Measured, statistic: str) -> str:
     entries = measured.comparison["rows"] if measured.comparison is not None else []
     alone = [entry for entry in entries if entry["name"].startswith("unimodal_")]
-    fused = [entry for entry in entries if entry["name"] in ("joint_loss", "mmpareto", "uniform_sum", "remd")]
+    fused = [entry for entry in entries if entry["name"] in _FUSED]
     if not alone or not fused:
         return "Single modalities and fusion cannot be compared: one of them was not run."
     sign = -1.0 if statistic in HIGHER_IS_BETTER else 1.0
@@ -91,7 +96,7 @@ def _verdict(measured: Measured, statistic: str) -> str:
     worse = [entry["title"] for entry in fused if errors[entry["name"]] > errors[best["name"]]]
     return (
         f"The best single modality is {best['title']} ({statistic.upper()} "
-        f"{best['metrics'][statistic]['estimate']:.3f}). Fused rows that are worse: {', '.join(worse) or 'none'}. "
+        f"{best['metrics'][statistic]['estimate']:.3f}). Fused rows that are worse: {'; '.join(worse) or 'none'}. "
         "Whether a difference is more than chance says the table's p only for differences to its baseline; `medmd "
         "compare --all-pairs` tests the others."
     )

@@ -83,7 +83,7 @@ def _finding(counts: list[dict[str, Any]]) -> str:
     text = "Gammas at which more than nine of ten descents leave the sharp basin and settle in the flat one: "
     text += f"{'; '.join(parts)}."
     if works["fixed"]:
-        text += " So here a fixed gamma can do both: between the two stability limits it needs no rule."
+        text += " So here a fixed gamma can do both, without a rule."
     return text
 
 
@@ -92,9 +92,10 @@ def _figure(paths: dict[str, Path]) -> bytes:
     left, right = axes[0]
     x, y = np.meshgrid(np.linspace(-4, 4.5, 120), np.linspace(-3, 3, 90))
     left.contour(x, y, _grid(x, y), levels=18, colors="#BBBBBB", linewidths=0.7)
-    for (rule, path), colour in zip(paths.items(), (BLUE, ORANGE, GREEN), strict=True):
-        left.plot(*path.points.T, color=colour, linewidth=0.8, label=RULES[rule])
-        right.plot(path.losses, color=colour, linewidth=0.9, label=RULES[rule])
+    for (rule, path), colour, above in zip(paths.items(), (BLUE, ORANGE, GREEN), (4, 3, 2), strict=True):
+        # The path that stays in the sharp basin is the shortest, and lies on top.
+        left.plot(*path.points.T, color=colour, linewidth=0.8, label=RULES[rule], zorder=above)
+        right.plot(path.losses, color=colour, linewidth=0.9, label=RULES[rule], zorder=above)
     left.set_xlim(-4, 4.5)
     left.set_ylim(-3, 3)
     name_axes(left, title="paths from the sharp basin", x="first weight", y="second weight")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison import implied_variance
-from medmd.comparison.formatting import NAMES, explain, p_text, title_of, with_ends
+from medmd.comparison.formatting import NAMES, explain, named, p_text, title_of, with_ends
 from medmd.reproduce._compared import Measured, Options, measure_lines
 from medmd.reproduce._items import SETTINGS, Item, is_of_setting
 from medmd.reproduce._lines import Line
@@ -105,7 +105,8 @@ def _cells(
     comparison = measured.comparison
     statistic = "mse" if comparison is None else comparison["statistic"]
     metrics = [statistic] if statistic == "error_rate" else list(METRICS)
-    header = ["", *(NAMES[name] for name in metrics), "difference", "p corrected", "seeds"]
+    names = [NAMES[name] if comparison is None else named(comparison, name) for name in metrics]
+    header = ["", *names, "difference", "p corrected", "seeds"]
     header += [f"{name} printed: R2, MSE, MAE" for name in sets]
     header += [f"{name} implied variance" for name in sets]
     return header, [_row(row, measured, sets, metrics, statistic) for row in rows]
@@ -122,8 +123,7 @@ def _row(
     entry = None if name is None else measured.entry(name)
     comparison = measured.comparison
     if entry is None or comparison is None:
-        title = as_printed["title"] if as_printed and "*" in line.title else title_of_none(line)
-        cells = [str(title), *("–" for _ in metrics), "–", "–", "–"]
+        cells = [_title_of_absent(line, as_printed), *("–" for _ in metrics), "–", "–", "–"]
     else:
         best = name == comparison["best"]
         shown = [with_ends(entry["metrics"][key]) for key in metrics]
@@ -138,6 +138,11 @@ def _row(
         )
         cells += [str(entry["seeds"])]
     return [*cells, *_printed_cells(as_printed, sets)]
+
+
+def _title_of_absent(line: Line, as_printed: dict[str, Any] | None) -> str:
+    """The title of a row without runs: one for each modality has the name that the paper prints."""
+    return str(as_printed["title"]) if as_printed and "*" in line.title else title_of_none(line)
 
 
 def _printed_cells(as_printed: dict[str, Any] | None, sets: Sequence[str]) -> list[str]:
@@ -174,7 +179,7 @@ def _numbers(
         "dataset": dataset,
         "line": line.name,
         "row": name or "",
-        "title": line.title if entry is None else entry["title"],
+        "title": _title_of_absent(line, as_printed) if entry is None else entry["title"],
         "runs_of": measured.selection.found.get(line.name, ""),
         "seeds": None if entry is None else entry["seeds"],
     }

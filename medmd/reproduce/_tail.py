@@ -24,11 +24,13 @@ class Regions(NamedTuple):
         grid: (G,) label values.
         relative: (G,) density of training labels there, 1 at its peak.
         labels: how many there are.
+        span: the least and the largest of them.
     """
 
     grid: NDArray[np.float64]
     relative: NDArray[np.float64]
     labels: int
+    span: tuple[float, float]
 
     def groups(self, target: Any) -> dict[str, NDArray[np.bool_]]:
         """Which targets (N,) lie in which region; beyond the training labels' range they are few."""
@@ -37,12 +39,15 @@ class Regions(NamedTuple):
         return {"many": many, "medium": ~many & ~few, "few": few}
 
     def edges(self) -> dict[str, list[tuple[float, float]]]:
-        """The intervals of labels of each region."""
+        """The intervals of each region between the least and the largest label."""
         found: dict[str, list[tuple[float, float]]] = {}
-        for name, inside in self.groups(self.grid).items():
+        low, high = self.span
+        # The density's grid goes on where no label is.
+        values = np.concatenate([[low], self.grid[(self.grid > low) & (self.grid < high)], [high]])
+        for name, inside in self.groups(values).items():
             starts = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int)])) == 1)
             ends = np.flatnonzero(np.diff(np.concatenate([inside.astype(int), [0]])) == -1)
-            found[name] = [(float(self.grid[a]), float(self.grid[b])) for a, b in zip(starts, ends, strict=True)]
+            found[name] = [(float(values[a]), float(values[b])) for a, b in zip(starts, ends, strict=True)]
         return found
 
 
@@ -69,4 +74,4 @@ def density_regions(labels: Any) -> Regions:
     margin = 3 * float(np.sqrt(estimate.covariance[0, 0]))
     grid = np.linspace(values.min() - margin, values.max() + margin, _GRID)
     density = estimate(grid)
-    return Regions(grid, density / density.max(), len(values))
+    return Regions(grid, density / density.max(), len(values), (float(values.min()), float(values.max())))

@@ -52,7 +52,8 @@ def _fill(page: Page, rows: Rows, regions: Regions, source: str, options: Option
     parts = {name: rows.table[inside] for name, inside in groups.items()}
     entries = {name: _errors(part, rows, options) for name, part in parts.items()}
     counts = {name: (part["case_id"].nunique(), part["patient_id"].nunique()) for name, part in parts.items()}
-    header = ["MAE [95 %]", *(f"{name} ({counts[name][0]} cases, {counts[name][1]} patients)" for name in GROUPS)]
+    mae = "MAE" + (f", {rows.unit}" if rows.unit else "")
+    header = [f"{mae} [95 %]", *(f"{name} ({counts[name][0]} cases, {counts[name][1]} patients)" for name in GROUPS)]
     cells = [[rows.titles[row], *(_text(entries[name].get(row)) for name in GROUPS)] for row in rows.names]
     page.show(header, cells)
     page.say(
@@ -75,7 +76,7 @@ def _fill(page: Page, rows: Rows, regions: Regions, source: str, options: Option
     empty: dict[str, float | None] = {"estimate": None, "low": None, "high": None}
     lines = {rows.titles[row]: [entries[name].get(row) or empty for name in GROUPS] for row in drawn}
     caption = "Mean absolute error where labels are many, medium and few."
-    figure = groups_figure(GROUPS, lines, title=page.title, detail="MAE with 95 % intervals", y="MAE")
+    figure = groups_figure(GROUPS, lines, title=page.title, detail="MAE with 95 % intervals", y=mae)
     page.draw("", caption, figure)
 
 

@@ -281,6 +281,9 @@ def test_the_plan_in_the_folder_is_a_plan(folder, finished):
     plan = make_plan(content)
 
     assert content["datasets"][0]["datalist_sha256"]
+    header = read_json(folder / "data" / "datalist.json")["target"]
+    assert content["datasets"][0]["target"] == {"name": header["name"], "unit": header["unit"]}
+    assert load_runs(folder / "work").unit("numbers") == header["unit"]
     assert str(folder / "data") not in (folder / "work" / "plan.json").read_text()
     assert [method.name for method in plan.methods] == [row.name for row in load_runs(folder / "work").rows]
     run_plan(plan, folder / "work", jobs=0, tracking=False, data={"numbers": folder / "data"}, only=["uniform_sum"])

@@ -46,7 +46,7 @@ def runs(tmp_path):
 def test_claims_are_judged_as_the_predictions_were_made(runs):
     found = {each.claim.text: each for each in claims.findings(runs, "first")}
     assert found["One fused loss falls below the best single modality"].verdict == "upheld"
-    assert found["One fused loss falls below the best single modality"].better == "best_single (oct)"
+    assert found["One fused loss falls below the best single modality"].better == "best single modality (oct)"
     assert found["Re-M3Dr is better than MMPareto"].verdict == "upheld"
     assert found["SGM is better than MMPareto"].verdict == "not decided"
     assert not any("AM pretraining improves fusion" in text for text in found)

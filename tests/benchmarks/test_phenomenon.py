@@ -40,7 +40,9 @@ def test_the_page(runs, tmp_path):
     text = path.read_text()
     assert "- worse: better than the best single modality in 0, worse in 2, undecided in 0 of 2 cohorts" in text
     assert "| 12.5 |" in text
-    assert "| a | oct |" in text
+    size = json.loads((tmp_path / "out" / "phenomenon.json").read_text())["cohorts"][0]
+    assert f"| a | {size['test_cases']} ({size['patients']}) | oct |" in text
+    assert f"\n{size['seeds']} seeds of each training, nothing searched." in text
     kept = json.loads((tmp_path / "out" / "phenomenon.json").read_text())
     assert [each["name"] for each in kept["cohorts"]] == ["a", "b"]
     assert (tmp_path / "out" / "phenomenon.png").stat().st_size > 5000

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -307,7 +308,43 @@ def test_a_row_has_title_and_label_of_the_row_that_made_it_and_of_no_pattern_tha
     found = rows_of_runs(load_runs(tmp_path), "first")
     assert found.labels == {"a": "core", "a_plus": "published", "a_oct": "reference", "a_plus_blend": "core"}
     assert found.titles["a_plus_blend"] == "A+, blended"
-    assert found.titles["a_oct"] == "a_oct"
+    assert found.titles["a_oct"] == "a modality: oct"
+
+
+def test_a_pattern_in_a_title_takes_the_text_of_the_name_and_a_derived_row_the_label_of_its_run(tmp_path):
+    methods = {"a": {"fusion": noisy(1.0), "unimodal_oct": noisy(2.0)}}
+    derived = [
+        {"name": "head_*", "of": "a", "column": "unimodal_*", "title": "head of * in A"},
+        {"name": "own_*", "of": "a", "column": "unimodal_*"},
+        {"name": "mean", "of": "a", "ensemble": True},
+    ]
+    write_work(tmp_path, methods, derived=derived, labels={"a": "published"})
+    found = rows_of_runs(load_runs(tmp_path), "first")
+    assert (found.titles["head_oct"], found.titles["own_oct"]) == ("head of oct in A", "own_oct")
+    assert set(found.labels.values()) == {"published"}
+
+
+def test_errors_have_the_unit_of_the_target_and_squared_ones_its_square(tmp_path):
+    given = replace(rows({"a": 1.0, "b": 1.0}), unit="dB")
+    comparison = compare_rows(given, **FAST)
+    header, _ = comparison_table(comparison)
+    assert header[1:5] == ["MSE, dB² [95 %]", "RMSE, dB", "MAE, dB", "R2"]
+    write_work(tmp_path, {"a": {"fusion": noisy(1.0)}})
+    assert rows_of_runs(load_runs(tmp_path), "first").unit == ""
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    plan["datasets"][0]["target"] = {"name": "md", "unit": "dB"}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert rows_of_runs(load_runs(tmp_path), "first").unit == "dB"
+
+
+def test_rows_with_fewer_seeds_say_on_which_seeds_they_are_compared():
+    given = rows({"a": 1.0, "b": 1.1, "c": 1.2})
+    told = "compared on the seeds that they share with A"
+    assert not any(told in line for line in explain(compare_rows(given, **FAST)))
+    table = given.table.copy()
+    table.loc[table["seed"] > 0, "c"] = np.nan
+    (line,) = (line for line in explain(compare_rows(replace(given, table=table), **FAST)) if told in line)
+    assert "patients alone are drawn" in line
 
 
 def test_with_the_baseline_alone_its_tests_are_those_of_all_pairs():

@@ -29,6 +29,9 @@ def test_regions_follow_the_density_of_labels():
     # Of a normal density: a half of the peak at 1.18 SD, a tenth at 2.15 SD, a little farther by the kernel's width.
     assert edges["many"][0] == pytest.approx((-1.18, 1.18), abs=0.08)
     assert edges["few"][0][1] == pytest.approx(-2.15, abs=0.15)
+    # No region reaches beyond the labels, however far the kernel does.
+    assert edges["few"][0][0] == labels.min()
+    assert edges["few"][-1][1] == labels.max()
     groups = regions.groups([0.0, 1.6, -9.0, 9.0])
     assert groups["many"].tolist() == [True, False, False, False]
     assert groups["medium"].tolist() == [False, True, False, False]
