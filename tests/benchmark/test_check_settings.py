@@ -174,7 +174,7 @@ def test_every_setting_that_no_part_of_a_run_refers_to_is_refused(tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["smoke", "grape", "small_data", "ingredients", "phenomenon"])
+@pytest.mark.parametrize("name", ["smoke", "small_data", "ingredients", "phenomenon"])
 def test_no_plan_of_the_bundle_sets_what_is_lost(name):
     plan = read_plan(bundle_folder() / "plans" / f"{name}.yaml")
     given = [*plan.datasets, *plan.methods]
@@ -184,7 +184,7 @@ def test_no_plan_of_the_bundle_sets_what_is_lost(name):
     assert [name for name, value in settings if why_lost(name, value)] == []
 
 
-@pytest.mark.parametrize("name", ["smoke", "grape"])
+@pytest.mark.parametrize("name", ["smoke", "small_data"])
 def test_the_plans_of_the_bundle_are_not_refused(name, tmp_path):
     check_settings(read_plan(bundle_folder() / "plans" / f"{name}.yaml"), Work(tmp_path), Start())
 
