@@ -57,11 +57,11 @@ class Parameters:
 def add_gradients(
     loss: Tensor | None, parameters: Sequence[Parameter], gradients: Gradients, *, retain: bool = False
 ) -> None:
-    """Add the loss's gradients to `gradients` in place; a loss without a graph adds nothing.
+    """Add the loss's gradients to `gradients` in place; a loss without a graph, or no parameters, adds nothing.
 
     The graph's own accumulation is used instead of `autograd.grad`, because it never hands the same memory out twice.
     """
-    if loss is None or not has_graph(loss):
+    if loss is None or not has_graph(loss) or not parameters:
         return
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient

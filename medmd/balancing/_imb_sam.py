@@ -44,6 +44,9 @@ class ImbSAM(Balancer):
     def backward(self, model: BalancedModel, closure: Closure, *more_closures: Closure) -> dict[str, Tensor]:
         """Also logs `loss_head`, `loss_tail` and `sharpness_tail`, the rise of the rare cases' loss.
 
+        Under autocast the loss before the rise is narrow and the one after it is not: the logged rise then holds their
+        difference too.
+
         Raises:
             ValueError: the losses do not tell rare cases apart.
         """
@@ -95,7 +98,7 @@ class SSESAM(ImbSAM):
         self._iteration = 0
 
     def backward(self, model: BalancedModel, closure: Closure, *more_closures: Closure) -> dict[str, Tensor]:
-        """As `ImbSAM`, and logs `sharpness_head` before the switch."""
+        """As `ImbSAM`, and logs `sharpness_head`, the rise of the common cases' loss, before the switch."""
         log = super().backward(model, closure, *more_closures)
         self._iteration += 1
         return log

@@ -17,6 +17,10 @@ class Losses:
         fusion: loss of the fused prediction. None for multi-task use: the tasks then stand in `unimodal`.
         unimodal: loss of each modality's own head, by modality; 0 where the batch has no case with the modality.
         scores: detached mean absolute error of each modality's own prediction (OGM-GE); NaN where there is none.
+        score_rows: by modality, how many rows its score is a mean of, a number or a 0-d tensor, by which several
+            micro-batches or ranks are averaged; 1 where it is not given.
+        inverse_scores: whether scores are 1 / s - 1e-6 of a mean s that rises with quality (the probability of the true
+            class). It is then s that is averaged.
         per_sample: (B,) contributions that sum to the total (methods that treat head and tail apart).
         tail: (B,) bool, the cases of the distribution's tail.
     """
@@ -26,6 +30,8 @@ class Losses:
     scores: Mapping[str, Tensor] = field(default_factory=dict)
     per_sample: Tensor | None = None
     tail: Tensor | None = None
+    score_rows: Mapping[str, Tensor | float] = field(default_factory=dict)
+    inverse_scores: bool = False
 
     def objectives(self, weights: Mapping[str, float]) -> tuple[Tensor | None, Tensor | None]:
         """The two sides of a conflict: the fused loss, and the weighted sum of the unimodal losses.

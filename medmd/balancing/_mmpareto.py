@@ -24,9 +24,11 @@ class MMPareto(Balancer):
     Heads keep their plain gradient.
 
     Deviations from the authors' code, none of which changes a result that is finite: the gradient of the sum is the sum
-    of the two gradients instead of a further backward pass; an `eps` keeps a vanishing tensor from giving NaN; the
-    weights reach 0 and 1 (0.001 and 0.999 there); an encoder without a unimodal gradient in the batch (no case has the
-    modality) keeps its plain gradient, where min-norm would stop it altogether.
+    of the two gradients instead of a further backward pass; an `eps` keeps a vanishing tensor from giving NaN.
+
+    An encoder without a unimodal gradient in the batch (no case has the modality) takes gamma times its plain gradient:
+    weights of 1/2 here; a weight of 0.001 in the authors' code, then the same length. That code's end points, 0.001 and
+    0.999, are met nowhere else: with a cosine of at most 0 and both gradients there, the weights are between 0 and 1.
 
     Args:
         gamma: factor of the encoders' gradients, above 0.

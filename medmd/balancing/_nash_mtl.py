@@ -15,15 +15,18 @@ class NashMTL(TwoTaskSolver):
     """Multi-task learning as a bargaining game.
 
     Source: Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022. The weights solve G Gᵀ w = 1 / w. For
-    two objectives with cosine r the solution is w_i = 1 / (|g_i| sqrt(1 + r)): unit vectors are added, and the step is
-    the longer the more they disagree.
+    two objectives with cosine r the solution is w_i = 1 / (|g_i| sqrt(1 + r)): unit vectors are added and brought to
+    the length sqrt(2), whatever the gradients' lengths and the angle between them. With `max_norm=1` every step on the
+    encoders therefore has length 1. It is shorter only where the gradients are opposite within `eps`, or where one is
+    zero and the other, which then stands alone as everywhere in these solvers, is shorter than `max_norm`.
 
     Deviations: closed form in place of the authors' numerical solver; weights act on the encoders alone, where the
     authors' code also multiplies the losses of the heads by them; 1 + r is kept above `eps`, which opposite gradients
     would otherwise divide by.
 
     Args:
-        max_norm: the encoders' gradient is shortened to this length when longer (1 in the authors' code), or None.
+        max_norm: the encoders' gradient is shortened to this length when longer (1 in the authors' code), also where
+            one of the two is zero; or None.
         eps: least value of 1 + r, above 0.
         unimodal_weights: see `TwoTaskSolver`. A factor of a single objective does not change a bargain.
 
@@ -46,9 +49,15 @@ class NashMTL(TwoTaskSolver):
         cosine = products.cosine
         spread = (1 + cosine).clamp(min=self.eps).sqrt()
         mm, uni = (torch.where(each > 0, each, 1.0).rsqrt() / spread for each in (products.mm, products.uni))
-        if self.max_norm is not None:
-            # |w_mm g_mm + w_uni g_uni|² = 2 (1 + r) / spread².
-            length = (2 * (1 + cosine)).sqrt() / spread
-            shorter = self.max_norm / torch.clamp(length, min=self.max_norm)
-            mm, uni = mm * shorter, uni * shorter
-        return mm, uni
+        # |w_mm g_mm + w_uni g_uni|² = 2 (1 + r) / spread².
+        shorter = self._shorter((2 * (1 + cosine)).sqrt() / spread)
+        return mm * shorter, uni * shorter
+
+    def _alone(self, products: Products) -> Tensor:
+        return self._shorter((products.mm + products.uni).sqrt())
+
+    def _shorter(self, length: Tensor) -> Tensor:
+        """What brings a gradient of this length down to `max_norm`."""
+        if self.max_norm is None:
+            return torch.ones_like(length)
+        return self.max_norm / torch.clamp(length, min=self.max_norm)

@@ -44,7 +44,10 @@ class SAM(Balancer):
         self.eps = check_positive("eps", eps)
 
     def backward(self, model: BalancedModel, closure: Closure, *more_closures: Closure) -> dict[str, Tensor]:
-        """Two forward and two backward passes a closure; also logs `sharpness`, the rise of the loss."""
+        """Two forward and two backward passes a closure; also logs `sharpness`, the rise of the loss.
+
+        Under autocast the first loss is narrow and the second is not: `sharpness` then holds their difference too.
+        """
         closures = (closure, *more_closures)
         parameters = Parameters.of(model)
         before = ForwardState.capture(model)
@@ -69,6 +72,10 @@ class ASAM(SAM):
 
     Source: Kwon et al., ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of Deep Neural
     Networks, ICML 2021. The move is rho w² g / |w g|. The rest is as in `SAM`.
+
+    Deviations: every tensor is scaled by its own entries, as the formula says. The authors' code scales by |w| + 0.01,
+    and only tensors whose name holds `weight`; all others (biases) move by the plain gradient there, and by nothing at
+    w = 0 here. The default of `rho` is that code's.
 
     Args:
         rho: radius, above 0; about ten times SAM's.

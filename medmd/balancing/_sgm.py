@@ -29,7 +29,9 @@ class SGM(Balancer):
     gamma * |g_base,i| / |g_i| * g_i with g_i = 2 a g_mm,i + 2 (1 - a) g_uni,i. Heads keep the plain gradient.
 
     The cost is one forward pass, one backward pass for the fused loss, one for the sum of the unimodal losses and the
-    probes; |g_base| and g_base itself come for free. What the text leaves open is an argument.
+    probes; |g_base| and g_base itself come for free. Under autocast every sharpness but
+    `grad_norm` makes one probe more, of the loss where the weights are (`paper` for the logged `curvature` alone). What
+    the text leaves open is an argument.
 
     Notes on the method: s is 2 rho |g_base| to the second order and holds no curvature (`sharpness="grad_norm"` gives
     the same gamma without a probe). Matching lengths tensor by tensor does change the direction (`norm="global"` does
@@ -111,9 +113,10 @@ class SGM(Balancer):
         """One SGM step up to the optimiser.
 
         Logs beside the losses `gamma`, `sharpness`, `cosine`, `alpha_fusion`, `conflict` (0 or 1; the share of
-        encoders for `cosine="encoder"`, which adds the three by encoder), `gradient_norm`, `ratio_max` and
-        `ratio_capped` (largest length ratio, share of tensors at the cap), `sharpness_skipped` (values that were
-        not finite so far), `curvature` where both probes were made, and `update_scale` for `apply="update"`.
+        encoders for `cosine="encoder"`, which adds the three by encoder), `gradient_norm` (|g_base| as the probe uses
+        it: |w g| for `adaptive`, the encoders' part alone for `perturb="shared"`), `ratio_max` and `ratio_capped`
+        (largest length ratio, share of tensors at the cap), `sharpness_skipped` (values that were not finite so far),
+        `curvature` where both probes were made, and `update_scale` for `apply="update"`.
         """
         closures = (closure, *more_closures)
         parameters = Parameters.of(model)

@@ -36,7 +36,8 @@ class Products:
     @property
     def cosine(self) -> Tensor:
         """In [-1, 1]; 0 where a gradient is zero."""
-        length = (self.mm * self.uni).sqrt()
+        # Roots before the product, which would leave float32 for gradients of 1e-10 or 1e10.
+        length = self.mm.sqrt() * self.uni.sqrt()
         return torch.where(length > 0, self.dot / torch.where(length > 0, length, 1.0), 0.0).clamp(-1.0, 1.0)
 
     @property
@@ -76,10 +77,15 @@ class TwoTaskSolver(Balancer):
     def _weights(self, products: Products) -> tuple[Tensor, Tensor]:
         """0-d factors of the fused and the unimodal gradient, which are both not zero."""
 
+    def _alone(self, products: Products) -> Tensor:
+        """0-d factor of the plain sum where a gradient is zero."""
+        return torch.ones_like(products.mm)
+
     def _combine(self, shared: SharedGradients, base: Gradients) -> dict[str, Tensor]:
         """Replace the encoders' part of `base`; say what was done."""
         products = Products.of(shared)
-        mm, uni = (torch.where(products.alive, each, 1.0) for each in self._weights(products))
+        alone = self._alone(products)
+        mm, uni = (torch.where(products.alive, each, alone) for each in self._weights(products))
         for place, first, second in zip(shared.places, shared.mm, shared.uni, strict=True):
             base[place] = first * mm.to(first.dtype) + second * uni.to(second.dtype)
         cosine = products.cosine

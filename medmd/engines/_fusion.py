@@ -46,7 +46,8 @@ class FusionTrainer(SupervisedTrainer):
         autocast_dtype: `None` or `"bfloat16"` for the main forward; losses and probes stay float32.
         gradient_clip: largest global norm of the gradient after balancing, or `None`.
         micro_batches: cut each batch into this many parts that are forwarded one after another; each objective's loss
-            is weighted by the part's share of the rows that have it, and the balancer sees the accumulated gradients.
+            is weighted by the part's share of the rows that have it (and of which the target is known, for losses that
+            leave the others out), and the balancer sees the accumulated gradients.
         tail_threshold: target below which a case belongs to the distribution's tail. With it the balancer also gets
             each case's contribution to the total loss and which cases are in the tail (methods that treat them apart).
         nonfinite: `"stop"` trains on and leaves it to `medmd.handlers.RequireFinite` to end the run when it reads a
@@ -213,6 +214,7 @@ class _Objectives:
         self.trainer = trainer
         self.batch = batch
         self.seen = seen
+        self.whole = whole
         self.share = len(batch) / len(whole)
         self.shares = {name: batch.count(name) / max(1, whole.count(name)) for name in batch.inputs}
         self.prediction: Tensor | None = None
@@ -241,20 +243,33 @@ class _Objectives:
             unimodal[name] = loss.sum()
             if threshold is not None:
                 per_sample = per_sample + self._spread(name, loss)
+        rows = {name: self.batch.count(name) for name in scores}
         if threshold is None:
-            return Losses(fusion=fusion, unimodal=unimodal, scores=scores)
-        return Losses(fusion.sum(), unimodal, scores, per_sample=per_sample, tail=target < threshold)
+            return Losses(fusion=fusion, unimodal=unimodal, scores=scores, score_rows=rows)
+        tail = target < threshold
+        return Losses(fusion.sum(), unimodal, scores, per_sample=per_sample, tail=tail, score_rows=rows)
 
     def _whole(self, predictions: Predictions) -> Losses:
         """What a loss that needs the whole output finds."""
         found = self.trainer.measure.losses(upcast_all(predictions), self.batch.target, self.batch.rows)
         fusion, unimodal = found[0], found[1]
-        scores = found[2] if len(found) == 3 else self._errors(predictions)
+        own_scores = len(found) == 3
+        scores = found[2] if own_scores else self._errors(predictions)
+        part, whole = (self._counts(batch, predictions, list(unimodal)) for batch in (self.batch, self.whole))
         return Losses(
-            fusion=None if fusion is None else self.share * fusion,
-            unimodal={name: self.shares.get(name, self.share) * loss for name, loss in unimodal.items()},
+            fusion=None if fusion is None else _share(part["fusion"], whole["fusion"]) * fusion,
+            unimodal={name: _share(part[name], whole[name]) * loss for name, loss in unimodal.items()},
             scores=scores,
+            score_rows={name: part[name] for name in scores if name in part},
+            inverse_scores=own_scores and getattr(self.trainer.measure, "inverse_scores", False),
         )
+
+    def _counts(self, batch: ModalityBatch, predictions: Predictions, names: Sequence[str]) -> dict[str, Tensor | int]:
+        """Over how many rows each objective of a loss of the whole output is a mean."""
+        counts: dict[str, Tensor | int] = {"fusion": len(batch)}
+        counts |= {name: batch.count(name) if name in batch.rows else len(batch) for name in names}
+        own = getattr(self.trainer.measure, "counts", None)
+        return counts if own is None else {**counts, **own(predictions, batch.target, batch.rows)}
 
     def _errors(self, predictions: Predictions) -> dict[str, Tensor]:
         """Mean absolute error of each modality's own prediction where it is in the unit of the target."""
@@ -283,6 +298,11 @@ class _Objectives:
         if rows is None or not len(rows):
             return contributions
         return contributions.new_zeros(len(self.batch)).index_add(0, rows, contributions)
+
+
+def _share(part: Tensor | int, whole: Tensor | int) -> Tensor | float:
+    """Part / whole, 0 where the whole is 0; exactly 1 for a batch that is not cut."""
+    return part / (whole.clamp(min=1) if isinstance(whole, Tensor) else max(1, whole))
 
 
 def _contributions(loss: Any) -> Any:

@@ -16,7 +16,14 @@ Found = tuple[Tensor | None, dict[str, Tensor]] | tuple[Tensor | None, dict[str,
 
 @runtime_checkable
 class WholeLoss(Protocol):
-    """A loss that sees all predictions of a forward pass at once: of experts, of distributions, of classes."""
+    """A loss that sees all predictions of a forward pass at once: of experts, of distributions, of classes.
+
+    Two further attributes are optional. A loss that leaves rows out (an unknown class) has the method
+    `counts(predictions, target, rows)`: by objective (`fusion` and the unimodal ones), over how many rows it is a mean,
+    as a 0-d tensor; without it these are all rows that have the modality. It is asked about the whole batch too, with
+    the predictions of a part, of which only names and axes may be used. `inverse_scores = True` says that the scores
+    are 1 / s - 1e-6 of a mean s, which is then what micro-batches average.
+    """
 
     def losses(self, predictions: Predictions, target: Tensor, rows: Mapping[str, Tensor | None]) -> Found:
         """The objectives of one forward pass.

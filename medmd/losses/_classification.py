@@ -24,8 +24,9 @@ class ClassificationLoss(nn.Module):
     The scores that OGM-GE compares are those of its definition (Peng et al., CVPR 2022): s_u, the mean over the batch
     of the softmax probability that the modality's own logits give to the true class. `OGMGE` takes errors and forms
     s_u = 1 / (e_u + 1e-6), so what is handed over is e_u = 1 / s_u - 1e-6: the coefficient is then the paper's own,
-    exactly for `momentum=0`; with a momentum the running mean is one of 1 / s_u. The original sums over the batch and
-    reads the logits off slices of the fused head; a mean is the same ratio where both modalities have every row.
+    exactly for `momentum=0`; with a momentum the running mean is one of 1 / s_u, while micro-batches average s_u. The
+    original sums over the batch and reads the logits off slices of the fused head; a mean is the same ratio where both
+    modalities have every row.
 
     Args:
         label_smoothing: share of the target that is spread evenly over all classes, in [0, 1).
@@ -33,6 +34,8 @@ class ClassificationLoss(nn.Module):
     Raises:
         ValueError: the share is outside its range.
     """
+
+    inverse_scores = True
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
@@ -76,6 +79,12 @@ class ClassificationLoss(nn.Module):
             unimodal[name] = self(found, known)
             scores[name] = inverse_score(found.detach(), known)
         return self(predictions.fusion, target), unimodal, scores
+
+    def counts(self, predictions: Any, target: Tensor, rows: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """By head (`fusion` and each modality), 0-d: how many of its cases are of known class."""
+        known = target >= 0
+        chosen = {"fusion": None, **{name: rows[name] for name in predictions.unimodal}}
+        return {name: (known if found is None else known[found]).sum() for name, found in chosen.items()}
 
 
 class MultitaskLoss(nn.Module):
@@ -128,10 +137,16 @@ class MultitaskLoss(nn.Module):
             found = {name: self._task(name, upcast(tasks[name]), column) for name, column in columns}
         return None, found, {}
 
+    def counts(self, predictions: Any, target: Tensor, rows: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """By task, 0-d: of how many cases it is known."""
+        del rows
+        columns = zip(predictions.unimodal.items(), target.T, strict=True)
+        return {name: _known(prediction, column).sum() for (name, prediction), column in columns}
+
     def _task(self, name: str, prediction: Tensor, target: Tensor) -> Tensor:
         if prediction.ndim == 2:
             return _cross_entropy(prediction, target.long(), self.label_smoothing)
-        known = ~target.isnan()
+        known = _known(prediction, target)
         error = torch.where(known, prediction - torch.where(known, target, 0.0), 0.0) / self.scales.get(name, 1.0)
         return error.square().sum() / known.sum().clamp(min=1)
 
@@ -157,6 +172,11 @@ def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     logits = torch.where(known[:, None], logits, 0.0)
     each = functional.cross_entropy(logits, target.clamp(min=0), reduction="none", label_smoothing=smoothing)
     return torch.where(known, each, 0.0).sum() / known.sum().clamp(min=1)
+
+
+def _known(prediction: Tensor, target: Tensor) -> Tensor:
+    """(B,) bool: where a task's target (B,) is known, of classes (B, C) or of a number (B,)."""
+    return target.long() >= 0 if prediction.ndim == 2 else ~target.isnan()
 
 
 def _check_shapes(logits: Tensor, target: Tensor) -> None:

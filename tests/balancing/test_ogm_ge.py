@@ -1,5 +1,6 @@
 """OGM-GE's coefficients, noise and what trains the heads."""
 
+import dataclasses
 import math
 
 import pytest
@@ -58,6 +59,47 @@ def test_errors_are_a_running_mean_and_absence_keeps_them(toy):
     assert math.isnan(seen[0][0])
     assert seen[1][:2] == (2.0, 4.0)
     assert seen[2][:2] == (3.0, 3.0)
+
+
+def test_a_modality_without_a_score_leaves_the_others_to_be_compared(toy):
+    model, balancer = toy(("oct", "fundus", "octa")), OGMGE(alpha=0.5, noise=False)
+    log = balancer.backward(model, closure_with(model, {"oct": 1.0, "fundus": 3.0, "octa": math.nan}))
+    for name, expected in coefficients({"oct": 1.0, "fundus": 3.0}, 0.5).items():
+        assert log[f"coefficient_{name}"].item() == pytest.approx(expected, rel=1e-9)
+    assert log["coefficient_oct"] < 1
+    assert log["coefficient_octa"] == 1
+    alone = OGMGE(noise=False).backward(model, closure_with(model, {"oct": 1.0, "fundus": math.nan, "octa": math.nan}))
+    assert alone["coefficient_oct"] == 1
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_micro_batches_are_averaged_by_their_rows(toy, inverse):
+    """Errors over all rows; of scores that are 1 / s - 1e-6, that of the mean s over all rows."""
+    model = toy()
+    values, rows = {"oct": [1.0, math.nan, 4.0], "fundus": [3.0, 2.0, 5.0]}, {"oct": [1, 0, 3], "fundus": [2, 4, 3]}
+
+    def part(place):
+        plain = closure_with(model, {name: each[place] for name, each in values.items()})
+        counts = {"oct": torch.tensor(rows["oct"][place]), "fundus": rows["fundus"][place]}
+        return lambda: dataclasses.replace(plain(), score_rows=counts, inverse_scores=inverse)
+
+    log = OGMGE(noise=False).backward(model, *[part(place) for place in range(3)])
+    for name in values:
+        pairs = [(value, row) for value, row in zip(values[name], rows[name], strict=True) if row]
+        number = sum(row for _, row in pairs)
+        mean = sum((1 / (value + 1e-6) if inverse else value) * row for value, row in pairs) / number
+        assert log[f"error_{name}"].item() == pytest.approx(1 / mean - 1e-6 if inverse else mean, rel=1e-9)
+
+
+def test_nothing_but_encoders_may_be_trainable(toy):
+    model, plain = toy(dropout=0.0), toy(dropout=0.0)
+    for each in (model, plain):
+        for parameter in [*each.head_parameters(), each.unused]:
+            parameter.requires_grad_(False)
+    OGMGE(alpha=1e-9, noise=False).backward(model, model.closure())
+    JointLoss().backward(plain, plain.closure())
+    for ours, theirs in zip(model.shared_parameters(), plain.shared_parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-8, atol=1e-14)
 
 
 def test_noise_has_the_spread_of_the_gradient(toy):

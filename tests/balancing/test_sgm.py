@@ -269,6 +269,17 @@ def test_a_model_without_encoder_parameters_is_a_plain_step(toy):
     assert "cosine" not in log
 
 
+def test_a_path_of_probes_over_frozen_encoders_does_not_move(toy):
+    model, plain = toy(dropout=0.0), toy(dropout=0.0)
+    for each in (model, plain):
+        each.encoders.requires_grad_(False)
+    log = SGM(perturb="shared", steps=3).backward(model, model.closure())
+    UniformSum().backward(plain, plain.closure())
+    assert log["sharpness"] == 0
+    for ours, theirs in zip(model.head_parameters(), plain.head_parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
 @pytest.mark.parametrize(
     "options",
     [

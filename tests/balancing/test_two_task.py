@@ -98,7 +98,37 @@ def test_nash_shortens_what_is_longer_than_its_bound(pair):
     torch.testing.assert_close(bound, free * min(1.0, 1 / float(free.norm())))
 
 
-BALANCERS = [PCGrad(), MGDA(), CAGrad(), NashMTL()]
+@pytest.mark.parametrize("degrees", [0.0, 30.0, 90.0, 150.0, 179.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_step_of_nash_has_one_length(degrees, scale):
+    """Whatever the angle and the lengths; nearly opposite gradients alone make it shorter."""
+    angle = torch.deg2rad(torch.tensor(degrees, dtype=torch.float64))
+    mm = torch.tensor([3.0, 0.0], dtype=torch.float64)
+    uni = scale * torch.stack([angle.cos(), angle.sin()])
+    assert step(NashMTL(max_norm=None), mm, uni)[0].norm().item() == pytest.approx(2**0.5)
+    assert step(NashMTL(), mm, uni)[0].norm().item() == pytest.approx(1.0)
+    assert step(NashMTL(), mm, -mm + torch.tensor([0.0, 0.01]))[0].norm() < 1
+
+
+@pytest.mark.parametrize(("length", "expected"), [(5.0, 1.0), (0.5, 0.5)])
+def test_nash_keeps_its_bound_where_one_gradient_is_zero(length, expected):
+    mm, none = torch.tensor([0.6, 0.8], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    for first, second in ((length * mm, none), (none, length * mm)):
+        got, log = step(NashMTL(), first, second)
+        torch.testing.assert_close(got, expected * mm)
+        assert log["alpha_fusion"] == 0.5
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-10, 1.0, 1e10, 1e12])
+def test_the_cosine_of_tiny_and_huge_gradients(scale):
+    """Squared lengths fit into float32, their product does not."""
+    mm, uni = torch.tensor([3.0, 4.0]) * scale, torch.tensor([-4.0, 0.0]) * scale
+    _, log = step(PCGrad(), mm, uni)
+    assert log["cosine"].item() == pytest.approx(-0.6)
+    assert log["conflict"] == 1
+
+
+BALANCERS = [PCGrad(), MGDA(), CAGrad(), NashMTL(max_norm=None)]
 
 
 @pytest.mark.parametrize("balancer", BALANCERS, ids=lambda each: type(each).__name__)

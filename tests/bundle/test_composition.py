@@ -8,6 +8,7 @@ import pytest
 from monai.bundle import ConfigParser
 
 from medmd.balancing import Balancer
+from medmd.data import Case, Datalist, Header, InputSpec, write_datalist
 from medmd.networks import build_network
 from medmd.utils import MedmdError
 from medmd.workflows import build_preprocessing, resolve_literals
@@ -40,7 +41,7 @@ def compose(*names, **settings):
     parser = ConfigParser(config)
     computed = {"target_statistics": STATISTICS, "label_density": DENSITY}
     known = {name: value for name, value in computed.items() if name in parser.config}
-    parser.update({"device": "cpu", "datalist": "none", **known, **settings})
+    parser.update({"device": "cpu", "datalist": "none", "train#steps": 100, **known, **settings})
     return parser
 
 
@@ -64,6 +65,30 @@ def test_every_preset_takes_every_method(preset, method):
     for name in overlay.keys() - {"label_density"}:
         # MONAI writes what separates the levels of a name in its own way.
         assert json.dumps(parser[name]).replace("::", "#") == json.dumps(overlay[name])
+
+
+@pytest.mark.parametrize(("names", "steps"), [(["oct", "fundus"], 15), (["oct"], 5)])
+def test_sse_sam_switches_at_seven_tenths_of_its_own_steps(tmp_path, names, steps):
+    """Of 12 cases 5 have the volume: the training on it alone is a third as long."""
+    rows = [
+        Case(
+            case_id=f"c{place}",
+            patient_id=f"p{place}",
+            inputs={"oct": [0.0] if place < 5 else None, "fundus": [0.0]},
+            target=-float(place),
+        )
+        for place in range(12)
+    ]
+    splits = {"training": rows, "validation": [], "testing": []}
+    header = Header(name="cases", inputs={name: InputSpec(kind="vector") for name in ("oct", "fundus")})
+    write_datalist(tmp_path / "datalist.json", Datalist(header=header, splits=splits))
+    parser = ConfigParser(
+        ConfigParser.load_config_files([str(BUNDLE / name) for name in ("train.json", "methods/sse_sam.json")])
+    )
+    settings = {"datalist": str(tmp_path / "datalist.json"), "modalities": names, "batch_size": 4, "train_epochs": 5}
+    parser.update({**settings, "train#dataset": "@train#data"})
+    assert parser.get_parsed_content("train#steps") == steps
+    assert parser.get_parsed_content("balancer").switch_after == steps * 7 // 10
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -126,6 +126,17 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(tiny, parts, missing
     torch.testing.assert_close(many["pred"], one["pred"])
 
 
+@pytest.mark.parametrize("parts", [2, 3])
+def test_the_errors_of_ogm_ge_do_not_depend_on_how_a_batch_is_cut(tiny, parts):
+    cases = tiny.cases(8, missing={0: "oct", 1: "oct", 2: "oct", 6: "fundus"})
+    logs = []
+    for number in (1, parts):
+        trainer = tiny.fusion(tiny.network(), cases, batch_size=8, balancer=OGMGE(noise=False), micro_batches=number)
+        logs.append(_record(trainer)[0]["logs"])
+    for name in ("error_oct", "error_fundus", "coefficient_oct", "coefficient_fundus"):
+        torch.testing.assert_close(logs[1][name], logs[0][name], msg=name)
+
+
 def test_sgm_takes_micro_batches(tiny):
     output = _record(tiny.fusion(tiny.network(), tiny.cases(8), batch_size=8, balancer=SGM(), micro_batches=3))[0]
 

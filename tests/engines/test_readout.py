@@ -75,6 +75,44 @@ def test_micro_batches_of_classes_give_the_gradient_of_the_whole(tiny):
         torch.testing.assert_close(gradient, found[1][name], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("parts", [2, 3])
+def test_micro_batches_leave_unknown_classes_out(tiny, parts):
+    """Two of the first four classes are unknown: the parts weigh by what is known."""
+    cases = of_classes(tiny.cases(8, missing={1: "oct", 6: "fundus"}))
+    for place in (0, 2):
+        cases[place]["target"] = torch.tensor(-1)
+    found, logs = [], []
+    for number in (1, parts):
+        network = MultimodalClassifier(encoders(), classes=2)
+        balancer = OGMGE(noise=False, unimodal="all")
+        options = {"loss_function": ClassificationLoss(), "batch_size": 8, "balancer": balancer}
+        trainer = tiny.fusion(network, cases, micro_batches=number, **options)
+        trainer.run()
+        found.append(tiny.gradients(network))
+        logs.append(trainer.logs)
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient, rtol=1e-4, atol=1e-6)
+    for name, value in logs[0].items():
+        torch.testing.assert_close(logs[1][name], value, msg=name)
+
+
+def test_micro_batches_leave_unknown_tasks_out(tiny):
+    cases = of_tasks(tiny.cases(8))
+    cases[0]["target"][0], cases[1]["target"][1], cases[2]["target"][1] = -1, torch.nan, torch.nan
+    found, logs = [], []
+    for parts in (1, 2, 3):
+        network = MultitaskNetwork(encoders(), tasks={"kind": 3, "md": None})
+        trainer = tiny.fusion(network, cases, loss_function=MultitaskLoss(), batch_size=8, micro_batches=parts)
+        trainer.run()
+        found.append(tiny.gradients(network))
+        logs.append(trainer.logs)
+    for cut in (1, 2):
+        for name, gradient in found[0].items():
+            torch.testing.assert_close(found[cut][name], gradient, rtol=1e-4, atol=1e-6)
+        for name in ("loss", "loss_kind", "loss_md"):
+            torch.testing.assert_close(logs[cut][name], logs[0][name])
+
+
 def test_stage_one_trains_classes_alone_and_contrasts_equal_ones(tiny):
     cases = of_classes(tiny.cases(12, missing=MISSING))
     network = MultimodalClassifier(encoders(), classes=2)
