@@ -92,6 +92,9 @@ def _changed(where: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> I
         other = now.get(name)
         if name in _FREE or value == other or (name == "datalist_sha256" and value is None):
             continue
+        # Of the labels, core alone changes what is run: its settings are searched.
+        if name == "label" and "core" not in (value, other):
+            continue
         if name in ("seeds", "datasets") and value is not None:
             # None stands for all.
             if other is not None or name == "seeds":

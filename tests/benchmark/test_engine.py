@@ -289,6 +289,15 @@ def test_the_plan_in_the_folder_is_a_plan(folder, finished):
     run_plan(plan, folder / "work", jobs=0, tracking=False, data={"numbers": folder / "data"}, only=["uniform_sum"])
 
 
+def test_a_label_that_searches_nothing_may_change_and_core_may_not(tmp_path):
+    options = {"jobs": 0, "tracking": False}
+    run_plan(small_plan(tmp_path, methods=PEERS[:1]), tmp_path / "work", **options)
+    other = small_plan(tmp_path, methods=[{**PEERS[0], "label": "default"}])
+    assert run_plan(other, tmp_path / "work", **options).rows[0].label == "default"
+    with pytest.raises(MedmdError, match="label was"):
+        run_plan(small_plan(tmp_path, methods=[{**PEERS[0], "label": "core"}]), tmp_path / "work", **options)
+
+
 def test_another_datalist_in_the_same_folder_is_refused(tmp_path):
     plan = small_plan(tmp_path, methods=PEERS[:1])
     run_plan(plan, tmp_path / "work", jobs=0, tracking=False)
