@@ -44,7 +44,7 @@ def compose(*names, **settings):
     return parser
 
 
-DENSITY = {"centres": [-1.5, -0.5], "density": [3.0, 5.0]}
+DENSITY = {"centres": [-1.5, -0.5], "density": [3.0, 5.0], "counts": [2, 6]}
 STATISTICS = {"mean": -6.0, "std": 5.0, "variance": 25.0, "count": 100, "tail_threshold": -12.0}
 
 
