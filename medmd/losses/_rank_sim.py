@@ -19,8 +19,9 @@ class RankSimLoss(nn.Module):
     cases with one label the first is kept. For each of the n that are left, e_i is the mean squared difference of
     rk(cos(z_i, z_j)) and rk(-|y_i - y_j|), ranks over n, the anchor itself among the j; the loss is gamma times the sum
     of the e_i. A ranking has no useful derivative; backward takes that of an interpolation (Vlastelica et al.,
-    Differentiation of Blackbox Combinatorial Solvers, ICLR 2020): -(rk(s) - rk(s + lambda g)) / lambda, g the derivative
-    of gamma e_i by the anchor's ranks. So gamma reaches farther along the ranking, and does not scale the gradient.
+    Differentiation of Blackbox Combinatorial Solvers, ICLR 2020): -(rk(s) - rk(s + lambda g)) / lambda, g the
+    derivative of gamma e_i by the anchor's ranks. So gamma reaches farther along the ranking; it does not scale the
+    gradient.
     Defaults are published: lambda 2, gamma 100. Written from the equations, since the authors' code is not free.
 
     Deviations: what multiplies the loss from outside scales the gradient and is not interpolated, nor is the mean of
@@ -79,9 +80,7 @@ class _RankError(torch.autograd.Function):
     """(B,) weighted mean squared error of each row's ranks, with the interpolated derivative."""
 
     @staticmethod
-    def forward(
-        ctx: Any, scores: Tensor, wanted: Tensor, kept: Tensor, interpolation: float, weight: float
-    ) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, wanted: Tensor, kept: Tensor, interpolation: float, weight: float) -> Tensor:
         ranks = _ranks(scores, kept)
         difference = torch.where(kept, ranks - wanted, 0.0)
         number = kept.sum().clamp(min=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from medmd.balancing import Balancer
+from medmd.balancing import Balancer, JointLoss, UniformSum
 from medmd.networks import build_network
 from medmd.utils import MedmdError
 from medmd.workflows import build_preprocessing, resolve_literals
@@ -64,6 +64,26 @@ def test_every_preset_takes_every_method(preset, method):
     for name in overlay.keys() - {"label_density"}:
         # MONAI writes what separates the levels of a name in its own way.
         assert json.dumps(parser[name]).replace("::", "#") == json.dumps(overlay[name])
+
+
+@pytest.mark.parametrize(
+    ("files", "balancer"),
+    [
+        (["presets/oct_only.json", "methods/egvfi.json"], JointLoss),
+        (["methods/egvfi.json", "presets/oct_only.json"], JointLoss),
+        (["methods/egvfi.json"], UniformSum),
+    ],
+)
+def test_egvfi_has_one_loss_for_one_volume(files, balancer):
+    """With one modality the fused and the unimodal head see one feature: their sum would be two losses."""
+    assert type(compose(*files).get_parsed_content("balancer")) is balancer
+
+
+def test_ranksim_acts_with_its_published_strength():
+    parser = compose("methods/uniform_sum.json", "methods/rank_sim.json")
+    loss = parser.get_parsed_content("pretrain#contrastive_loss")
+    assert (loss.interpolation, loss.weight, loss.reduction) == (2.0, 100.0, "sum")
+    assert parser["pretrain#trainer#contrastive_weight"] == 1.0
 
 
 @pytest.mark.parametrize("preset", PRESETS)

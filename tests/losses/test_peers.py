@@ -215,7 +215,9 @@ def test_density_weights(reweight, power):
 @pytest.mark.parametrize("reweight", ["inverse", "sqrt_inverse"])
 def test_density_weights_have_a_mean_of_1_over_the_cases_that_were_counted(reweight):
     smoothed = {"centres": DENSITY["centres"], "density": [0.5, 3.0, 6.0, 11.0], "counts": [1, 0, 4, 16]}
-    weights = DensityWeightedLoss(**smoothed, reweight=reweight).weights(torch.tensor([-9.2, *[-7.9] * 4, *[-7.0] * 16]))
+    weights = DensityWeightedLoss(**smoothed, reweight=reweight).weights(
+        torch.tensor([-9.2, *[-7.9] * 4, *[-7.0] * 16])
+    )
     assert weights.mean().item() == pytest.approx(1)
     assert DensityWeightedLoss(**smoothed | {"counts": None}).weights(torch.tensor([-7.0])) != weights[-1]
 
