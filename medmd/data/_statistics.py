@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from medmd.data._items import split_cases
 from medmd.data._read import load_datalist
 from medmd.data._records import TargetSpec
-from medmd.utils import MedmdError
+from medmd.utils import BOUNDARY_TOLERANCE, MedmdError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,12 +121,14 @@ def label_density(
     Args:
         path: the datalist.
         split: the list to describe.
-        bin_width: of the histogram, in the target's unit, above 0; a boundary is at 0.
+        bin_width: of the histogram, in the target's unit, above 0; a boundary is at 0. A bin holds its lower boundary,
+            and what lies within a thousandth of the width below it.
         kernel_size: bins that the kernel spans, odd.
         sigma: of the kernel, in bins, above 0.
 
     Returns:
-        `centres` of the bins from the lowest to the highest target, and their `density`: smoothed numbers of cases.
+        `centres` of the bins from the lowest to the highest target, their `density`: smoothed numbers of cases, and
+        `counts`: the numbers themselves.
 
     Raises:
         MedmdError: an argument is outside its range, or the target is no number, or as `target_statistics`.
@@ -138,12 +140,12 @@ def label_density(
         msg = f"bin_width, sigma, kernel_size: expected numbers above 0, the last odd; got {found}."
         raise MedmdError(msg)
     values = _known_numbers(path, split)
-    bins = np.floor(values / bin_width).astype(int)
+    bins = np.floor(values / bin_width + BOUNDARY_TOLERANCE).astype(int)
     counts = np.bincount(bins - bins.min())
     kernel = np.exp(-0.5 * (np.arange(kernel_size) - kernel_size // 2) ** 2 / sigma**2)
     density = np.convolve(counts, kernel / kernel.sum())[kernel_size // 2 :][: len(counts)]
     centres = (bins.min() + np.arange(len(counts)) + 0.5) * bin_width
-    return {"centres": centres.tolist(), "density": density.tolist()}
+    return {"centres": centres.tolist(), "density": density.tolist(), "counts": counts.tolist()}
 
 
 def _known_numbers(path: str | Path, split: str) -> npt.NDArray[np.float64]:

@@ -31,8 +31,8 @@ class ContrastiveTrainer(SupervisedTrainer):
     The loss of a modality is L_reg(h(f(x)), y) + lambda * L_AM(q(f(x)), v) (Yin et al., Re-M3Dr, section 4.1), over the
     rows in which it is present. The margin lives in the label space v: the z-score by the training statistics by
     default, since a margin of 0.4 dB would leave more than half of the anchors of a batch of 8 without a positive;
-    the regression loss always sees the target's own unit. The iteration that the margin's schedule counts is the
-    optimizer's.
+    the regression loss always sees the target's own unit. What the margin's schedule counts is the stage's iterations:
+    as for the learning rate, a batch counts in which no case has the modality, although it changes no weight.
 
     With `views=2` each case comes twice in a batch, augmented differently, so that every anchor has a positive, which
     in a batch of 8 two thirds of the eyes in the tail would not have. The regression loss then takes all rows. It needs
@@ -184,6 +184,7 @@ class ContrastiveTrainer(SupervisedTrainer):
         self, track: ModalityTrack, batch: ModalityBatch, image: Tensor, target: Tensor, undo: Undo | None
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         if len(target) == 0:
+            advance(track.scheduler)
             return target.new_zeros(()), target, {}
         smoothing = self.smoothing.during({track.name: target}, gather=True)
         with smoothing, autocast(target.device, self.autocast_dtype):

@@ -22,7 +22,7 @@ class AdaptiveMarginSupConLoss(nn.Module):
     -log(exp(z_i.z_p / tau) / sum over a != i of exp(z_i.z_a / tau)), z of unit length.
 
     Readings of what the text leaves open: the anchor itself is in neither P(i) nor the denominator; anchors without a
-    positive are skipped; t counts optimiser iterations. `decay_rate=0` is the fixed-margin ablation.
+    positive are skipped; t counts iterations, not epochs. `decay_rate=0` is the fixed-margin ablation.
 
     Args:
         initial_margin: m0, in the unit of the labels given (standard deviations in the paper's sense), above 0.
@@ -84,7 +84,7 @@ class AdaptiveMarginSupConLoss(nn.Module):
         Args:
             features: (B, D), of any length: they are normalised here, in float32 or better.
             labels: (B,), in the space in which the margin is meant. NaN makes a case a negative of all.
-            iteration: optimiser iterations done so far, from 0.
+            iteration: iterations of the stage done so far, from 0.
             predictions: not used; other losses of stage 1 need them.
             views: (B, D) or (V, B, D), features of further augmented views of the same cases, in the same order.
                 Views of one case are always positives of each other.
@@ -114,7 +114,7 @@ class AdaptiveMarginSupConLoss(nn.Module):
     ) -> dict[str, Tensor]:
         """How well the anchors of a batch are served at this iteration, the queue considered.
 
-        What the batch itself put into the queue is left out, so it may be asked before or after the loss.
+        Ask before the loss: the loss puts the batch into the queue, in the place of the oldest cases.
 
         Args:
             labels: (B,), as given to the loss.

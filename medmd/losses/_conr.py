@@ -19,7 +19,11 @@ class ConRLoss(nn.Module):
     s = z_i.z_j / tau, S_ij = exp(e |y_i - y_j|). Written from the equations, since the authors' code is not free.
 
     Deviations: S has no density weight; the mean is over anchors that have both positives and negatives, where the
-    authors' code gives NaN for none; other cases add nothing to the denominator, where it adds 1 for each.
+    authors' code gives NaN for none; other cases add nothing to the denominator, where it adds 1 for each. In the
+    bundle: one view, the projector's features, weight 0.5 beside the regression loss, w 0.2 standard deviations.
+    Published: two further augmented views, the encoder's features, weight 4, w 1 year. With one view few cases have
+    both kinds of partners: 36 % of the anchors of a batch of 8 and 65 % of 16, for the phantom's labels and predictions
+    that correlate with them by 0.8.
 
     Args:
         width: w, in the unit of the labels given, above 0.

@@ -71,7 +71,8 @@ class EvidentialLoss(nn.Module):
     Deviations. The papers grade disease; here one target takes the place of one-hot labels, and cross-entropies have
     none. The Student's t has its scale, not the square of it. "Right" means no farther from the target than the
     mixture, and confidence, a softmax there, is the inverse variance in units of the training variance; since the
-    mixture's variance is the mean of the parts', the ranking is content only where all are equally sure. Targets are
+    mixture's variance is the mean of the parts', the ranking is content only where all are equally sure. Such
+    confidences have no bound, so the bundle's EyeMoSt+ takes `ranking` 0.1 where the paper has 10. Targets are
     standardised inside by `std`, so that predictions stay in their unit; that changes values by a constant and no
     gradient of a likelihood.
 

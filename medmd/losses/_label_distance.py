@@ -18,7 +18,9 @@ class LabelDistanceWeightedSupConLoss(nn.Module):
     -1/|P(i)| sum over P(i) of log(exp(s_ip) / sum over j != i of b_ij exp(s_ij)), s = z_i.z_j / tau, b_ij = 1 for
     positives and |Q(i)| exp(d_ij) / sum over Q(i) of exp(d_ik) for negatives.
 
-    d_ij = |y_i - y_j| as in the paper, where the authors' code takes scaled ranks of the labels' frequencies. Label
+    d_ij = |y_i - y_j| of the labels given, where the authors' code takes scaled ranks of the labels' frequencies. The
+    paper's labels are in the target's own unit; the bundle's are z-scores by the training statistics, so that the
+    farthest case does not take nearly all the weight, as it would in dB (`pretrain#trainer#label_space`). Label
     distance weighs negatives; it does not choose positives. Labels that are measured in hundredths are hardly ever
     equal, so two views a case are needed (`pretrain#trainer#views`), or a `width`.
 

@@ -21,14 +21,15 @@ class MultiExpertLoss(nn.Module):
     for three experts none, the root and the full inverse. The aggregator minimises the plain squared error of the
     mixture; its loss writes no gradient of an expert (in the authors' code it does).
 
-    Deviation: an expert's weights are scaled so that their mean over the cases of the histogram is 1.
+    Deviation: an expert's weights are scaled so that their mean over the cases of `density`, the training cases, is 1.
 
     It needs the predictions of `medmd.networks.MultiExpertRegressor`.
 
     Args:
         centres: of the bins, ascending and equally spaced, in the unit of the target, as `medmd.data.label_density`
             gives them.
-        density: number of cases of each bin; a bin of 0 takes the smallest number above.
+        density: number of cases of each bin, not smoothed; a bin of 0 takes the smallest number above. A label takes
+            the weight of the bin that counted it, which holds its lower boundary.
         experts: M, at least 1.
 
     Raises:

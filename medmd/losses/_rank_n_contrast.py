@@ -16,7 +16,9 @@ class RankNContrastLoss(nn.Module):
     ordered pairs (i, j) of -log(exp(s_ij / tau) / sum over k != i with |y_i - y_k| >= |y_i - y_j| of exp(s_ik / tau)),
     s = -|f_i - f_j| of features that are not normalised. No margin, and no anchor without a positive.
 
-    Deviation: in the bundle the features are the projector's, where the original takes the encoder's.
+    Deviations, in the bundle: the features are the projector's, where the original takes the encoder's; the loss stands
+    at weight 0.5 beside the regression loss, and stage 2 trains everything, where the original trains the encoder by
+    this loss alone and then a linear regressor on what is frozen.
 
     Args:
         temperature: tau, above 0.

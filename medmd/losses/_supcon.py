@@ -18,6 +18,9 @@ class SimCLRLoss(nn.Module):
     two views the mean over all p. It needs two views (`pretrain#trainer#views`); with one it is 0. A batch of 8 has
     only 14 negatives an anchor, and a horizontal flip among the augmentations would exchange left and right.
 
+    Deviation: in the bundle it stands at weight 0.5 beside the regression loss, which does look at labels; the original
+    pretrains without any.
+
     Args:
         temperature: tau, above 0.
 
@@ -61,6 +64,9 @@ class SupConLoss(SimCLRLoss):
 
     Source: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020 (L_out). Anchors without a positive are
     skipped; the authors' code lets them count as 0.
+
+    Deviation: in the bundle one view a case, at weight 0.5 beside the regression loss; the original has two views, and
+    trains by this loss alone.
 
     Args:
         bin_width: width of a class in the unit of the labels given, above 0; a boundary is at 0.

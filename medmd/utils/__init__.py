@@ -1,6 +1,7 @@
 """Small helpers without knowledge of the field; every other folder may use them, they use none."""
 
 from medmd.utils._archive import archive_is_whole, archive_members, refused, regular_file
+from medmd.utils._bins import BOUNDARY_TOLERANCE
 from medmd.utils._differences import differences
 from medmd.utils._errors import MedmdError
 from medmd.utils._files import atomic_path, sha256_bytes, sha256_file, write_atomic
@@ -15,6 +16,7 @@ from medmd.utils._storage import WriteError, storage_fault
 from medmd.utils._tensors import check_fields, load_tensor, load_tensors, restore, warn_of_bad_numbers
 
 __all__ = [
+    "BOUNDARY_TOLERANCE",
     "STOP",
     "MedmdError",
     "PickleContent",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from medmd.balancing import Balancer
+from medmd.balancing import Balancer, JointLoss, UniformSum
 from medmd.data import Case, Datalist, Header, InputSpec, write_datalist
 from medmd.networks import build_network
 from medmd.utils import MedmdError
@@ -45,7 +45,7 @@ def compose(*names, **settings):
     return parser
 
 
-DENSITY = {"centres": [-1.5, -0.5], "density": [3.0, 5.0]}
+DENSITY = {"centres": [-1.5, -0.5], "density": [3.0, 5.0], "counts": [2, 6]}
 STATISTICS = {"mean": -6.0, "std": 5.0, "variance": 25.0, "count": 100, "tail_threshold": -12.0}
 
 
@@ -89,6 +89,26 @@ def test_sse_sam_switches_at_seven_tenths_of_its_own_steps(tmp_path, names, step
     parser.update({**settings, "train#dataset": "@train#data"})
     assert parser.get_parsed_content("train#steps") == steps
     assert parser.get_parsed_content("balancer").switch_after == steps * 7 // 10
+
+
+@pytest.mark.parametrize(
+    ("files", "balancer"),
+    [
+        (["presets/oct_only.json", "methods/egvfi.json"], JointLoss),
+        (["methods/egvfi.json", "presets/oct_only.json"], JointLoss),
+        (["methods/egvfi.json"], UniformSum),
+    ],
+)
+def test_egvfi_has_one_loss_for_one_volume(files, balancer):
+    """With one modality the fused and the unimodal head see one feature: their sum would be two losses."""
+    assert type(compose(*files).get_parsed_content("balancer")) is balancer
+
+
+def test_ranksim_acts_with_its_published_strength():
+    parser = compose("methods/uniform_sum.json", "methods/rank_sim.json")
+    loss = parser.get_parsed_content("pretrain#contrastive_loss")
+    assert (loss.interpolation, loss.weight, loss.reduction) == (2.0, 100.0, "sum")
+    assert parser["pretrain#trainer#contrastive_weight"] == 1.0
 
 
 @pytest.mark.parametrize("preset", PRESETS)

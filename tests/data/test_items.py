@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter1d
 
 from medmd.data import (
@@ -17,6 +18,7 @@ from medmd.data import (
     target_statistics,
     write_datalist,
 )
+from medmd.losses import DensityWeightedLoss
 from medmd.utils import MedmdError
 
 
@@ -142,7 +144,31 @@ def test_the_density_of_labels_is_the_smoothed_histogram(tmp_path):
     plain = [1, 0, 0, 2, 1, 0, 2]
     expected = gaussian_filter1d(np.array(plain, dtype=float), 1.0, mode="constant", radius=1)
     assert found["density"] == pytest.approx(expected.tolist())
+    assert found["counts"] == plain
     assert label_density(path, kernel_size=1)["density"] == plain
+
+
+@pytest.mark.parametrize(("width", "spread"), [(1.0, 20), (0.5, 20), (0.1, 8)])
+def test_labels_on_a_boundary_are_weighed_by_the_bin_that_counted_them(tmp_path, width, spread):
+    """Whole numbers of widths, also as singles and where the division is not exact."""
+    random = np.random.RandomState(0)
+    steps = np.append(np.round(random.randn(60) * spread).astype(int), [-1, 0, 3, 3, 3])
+    path = _write(tmp_path, [_case(i, labs=[1.0], target=float(n * width)) for i, n in enumerate(steps)])
+
+    found = label_density(path, bin_width=width, kernel_size=1)
+
+    expected = np.bincount(steps - steps.min())
+    assert found["counts"] == expected.tolist()
+    weights = DensityWeightedLoss(**found, reweight="inverse").weights(torch.tensor(steps * width).float()).numpy()
+    own = 1 / expected[steps - steps.min()]
+    np.testing.assert_allclose(weights, own / own.mean(), rtol=1e-5)
+
+
+def test_only_labels_next_to_a_boundary_change_their_bin(tmp_path):
+    targets = [-2.0, -1.0021, -0.9979, -1.0005, -0.5]
+    path = _write(tmp_path, [_case(i, labs=[1.0], target=target) for i, target in enumerate(targets)])
+
+    assert label_density(path)["counts"] == [2, 3]
 
 
 @pytest.mark.parametrize("options", [{"bin_width": 0}, {"sigma": 0}, {"kernel_size": 4}])

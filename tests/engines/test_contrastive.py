@@ -237,6 +237,68 @@ def test_the_schedule_steps_every_iteration(tiny):
     assert trainer.tracks["oct"].optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.5**6)
 
 
+@pytest.mark.parametrize("nonfinite", ["stop", "skip"])
+def test_the_schedule_and_the_margin_go_on_in_a_batch_without_the_modality(tiny, nonfinite):
+    """Also when it is the first batch of all, where nothing but the schedule moves."""
+    network = tiny.network()
+    before = tiny.weights(network)
+    states, margins = [], []
+    trainer = tiny.contrastive(
+        network,
+        tiny.cases(10, missing=dict.fromkeys([0, 1, 4, 5], "oct")),
+        batch_size=2,
+        max_epochs=2,
+        nonfinite=nonfinite,
+        contrastive_loss=AdaptiveMarginSupConLoss(warmup_iterations=0, decay_rate=0.1),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10),
+    )
+
+    @trainer.on(Events.ITERATION_COMPLETED)
+    def _note(engine):
+        states.append(tiny.weights(network))
+        margins.append(engine.logs.get("oct/margin"))
+
+    trainer.run()
+
+    assert {track.name: track.scheduler.last_epoch for track in trainer.tracks} == {"oct": 10, "fundus": 10}
+    assert [track.optimizer.param_groups[0]["lr"] for track in trainer.tracks] == pytest.approx([0.0, 0.0])
+    own = [name for name in before if "oct" in name]
+    assert own
+    assert all(torch.equal(before[name], states[0][name]) for name in own)
+    absent = [step % 5 in (0, 2) for step in range(10)]
+    assert [margin is None for margin in margins] == absent
+    found = [margin.item() for margin in margins if margin is not None]
+    assert found == pytest.approx([0.4 * math.exp(-0.1 * step) for step in range(10) if not absent[step]])
+
+
+def test_a_stage_with_absent_modalities_goes_on_exactly_from_its_state(tiny):
+    cases = tiny.cases(10, missing=dict.fromkeys([2, 3, 6, 7], "oct"))
+
+    def make(epochs):
+        return tiny.contrastive(
+            tiny.network(),
+            cases,
+            batch_size=2,
+            max_epochs=epochs,
+            optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
+            scheduler=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=15),
+        )
+
+    whole, half, rest = make(3), make(1), make(3)
+    whole.run()
+    half.run()
+    for name, part in rest.checkpointables().items():
+        part.load_state_dict(copy.deepcopy(half.checkpointables()[name].state_dict()))
+    rest.state.epoch, rest.state.iteration = half.state.epoch, half.state.iteration
+    rest.state.epoch_length = half.state.epoch_length
+    rest.run()
+
+    assert rest.state.iteration == 15
+    for a, b in zip(whole.tracks, rest.tracks, strict=True):
+        assert a.scheduler.state_dict() == b.scheduler.state_dict()
+    assert all(map(torch.equal, tiny.weights(whole.network).values(), tiny.weights(rest.network).values()))
+
+
 def test_training_lowers_the_loss(tiny):
     outputs = _record(
         tiny.contrastive(

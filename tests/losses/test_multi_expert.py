@@ -1,5 +1,6 @@
 """What experts and aggregator minimise, against loops over cases and experts."""
 
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -24,7 +25,7 @@ def output(rows=5, experts=3, seed=0, names=("fusion", "oct")):
 
 def rarity(label):
     """Number of cases in the label's bin; an empty one is as rare as the rarest."""
-    count = COUNTS[int(np.clip(round((label + 9.5) / 1.0), 0, 3))]
+    count = COUNTS[int(np.clip(math.floor(label), -10, -7)) + 10]
     return count or 1.0
 
 
@@ -33,8 +34,7 @@ def written_out(experts, shares, labels):
     total = 0.0
     for m in range(number):
         power = m / max(1, number - 1)
-        # The empty bin counts as one case in the mean over the histogram.
-        scale = sum(max(n, 1.0) ** (1 - power) for n in COUNTS) / sum(max(n, 1.0) for n in COUNTS)
+        scale = sum(n * n**-power for n in COUNTS if n) / sum(COUNTS)
         for row, label in enumerate(labels):
             total += rarity(label) ** -power / scale * (experts[row, m] - label) ** 2 / len(labels)
     for row, label in enumerate(labels):
@@ -46,7 +46,7 @@ def written_out(experts, shares, labels):
 @pytest.mark.parametrize("experts", [1, 2, 3, 5])
 def test_losses_written_out(experts):
     found = output(experts=experts)
-    labels = [-9.7, -8.4, -7.1, -6.5, 2.0]
+    labels = [-9.7, -8.0, -7.0, -6.5, 2.0]
     rows = torch.tensor([0, 2, 3])
     loss = MultiExpertLoss(centres=CENTRES, density=COUNTS, experts=experts)
     fusion, unimodal = loss.losses(found, torch.tensor(labels), {"oct": rows})
@@ -60,6 +60,13 @@ def test_the_first_expert_is_plain_and_the_last_weighs_by_the_inverse():
     assert torch.equal(weights[:, 0], torch.ones(3))
     torch.testing.assert_close(weights[:, 2] / weights[2, 2], torch.tensor([16.0, 4.0, 1.0]))
     torch.testing.assert_close(weights[:, 1] / weights[2, 1], torch.tensor([4.0, 2.0, 1.0]))
+
+
+def test_whole_numbers_take_the_weight_of_the_bin_that_counted_them():
+    labels = torch.tensor([-10.0, -8.0, -8.0, -8.0, -8.0, *[-7.0] * 16])
+    weights = MultiExpertLoss(centres=CENTRES, density=COUNTS).weights(labels)
+    torch.testing.assert_close(weights[:, 2], 21 / 3 / torch.tensor([1.0, *[4.0] * 4, *[16.0] * 16]))
+    torch.testing.assert_close(weights.mean(dim=0), torch.ones(3))
 
 
 def test_the_aggregator_writes_no_gradient_of_an_expert():

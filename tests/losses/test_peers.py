@@ -204,12 +204,22 @@ def test_contributions_sum_and_masked_rows_do_not_count(loss):
 @pytest.mark.parametrize(("reweight", "power"), [("inverse", 1.0), ("sqrt_inverse", 0.5)])
 def test_density_weights(reweight, power):
     loss = DensityWeightedLoss(**DENSITY, reweight=reweight, error="absolute")
-    labels = torch.tensor([-30.0, -9.6, -8.2, -7.9, -6.6, 3.0], dtype=torch.float64)
-    raw = [density**-power for density in (1, 1, 1, 4, 16, 16)]  # the empty bin takes the rarest density
-    mean = sum(density * density**-power for density in (1, 1, 4, 16)) / 22
+    labels = torch.tensor([-30.0, -9.6, -8.2, -8.0, -7.9, -7.0, -6.6, 3.0], dtype=torch.float64)
+    raw = [density**-power for density in (1, 1, 1, 4, 4, 16, 16, 16)]  # the empty bin takes the rarest density
+    mean = sum(density * density**-power for density in (1, 4, 16)) / 21
     expected = torch.tensor(raw, dtype=torch.float64) / mean
     torch.testing.assert_close(loss.weights(labels), expected)
     assert loss(labels + 2, labels).item() == pytest.approx((2 * expected).mean().item())
+
+
+@pytest.mark.parametrize("reweight", ["inverse", "sqrt_inverse"])
+def test_density_weights_have_a_mean_of_1_over_the_cases_that_were_counted(reweight):
+    smoothed = {"centres": DENSITY["centres"], "density": [0.5, 3.0, 6.0, 11.0], "counts": [1, 0, 4, 16]}
+    weights = DensityWeightedLoss(**smoothed, reweight=reweight).weights(
+        torch.tensor([-9.2, *[-7.9] * 4, *[-7.0] * 16])
+    )
+    assert weights.mean().item() == pytest.approx(1)
+    assert DensityWeightedLoss(**smoothed | {"counts": None}).weights(torch.tensor([-7.0])) != weights[-1]
 
 
 def test_a_single_case_has_no_alternatives_in_its_batch():
@@ -229,6 +239,7 @@ def test_a_single_case_has_no_alternatives_in_its_batch():
         (lambda: ConRLoss(push=-1), "push"),
         (lambda: DensityWeightedLoss(centres=[0.0], density=[0.0]), "not all 0"),
         (lambda: DensityWeightedLoss(centres=[0.0, 1.0], density=[1.0]), "expected 2 numbers"),
+        (lambda: DensityWeightedLoss(centres=[0.0], density=[1.0], counts=[1, 2]), "counts: expected 1 numbers"),
         (lambda: DensityWeightedLoss(centres=[0.0], density=[1.0], reweight="root"), "reweight"),
         (lambda: BatchMonteCarloLoss(noise=0), "noise"),
         (lambda: GaussianMixtureBalancedLoss(weights=[1.0], means=[0.0], variances=[0.0]), "variances"),

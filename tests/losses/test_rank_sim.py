@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 
 from medmd.losses import RankSimLoss
 
-LAMBDA = 2.0
+LAMBDA, GAMMA = 2.0, 100.0
 
 
 def batch(seed=0, cases=7, width=5):
@@ -22,7 +22,7 @@ def ranks(scores):
     return rankdata(-np.asarray(scores), method="average") / len(scores)
 
 
-def written_out(features, labels, strength=LAMBDA):
+def written_out(features, labels, strength=LAMBDA, weight=GAMMA, mean=False):
     """Loss and derivative by the cosine similarities, anchor by anchor."""
     labels = labels.numpy()
     kept = [i for i in range(len(labels)) if np.isfinite(labels[i]) and labels[i] not in labels[:i]]
@@ -32,19 +32,59 @@ def written_out(features, labels, strength=LAMBDA):
         row = cosines[i, kept]
         wanted = ranks([-abs(labels[i] - labels[j]) for j in kept])
         found = ranks(row)
-        total += np.mean((found - wanted) ** 2) / len(kept)
-        slope = 2 * (found - wanted) / len(kept)
-        slopes[i, kept] = -(found - ranks(row + strength * slope)) / strength / len(kept)
+        share = 1 / len(kept) if mean else 1.0
+        total += share * weight * np.mean((found - wanted) ** 2)
+        slope = 2 * weight * (found - wanted) / len(kept)
+        slopes[i, kept] = -share * (found - ranks(row + strength * slope)) / strength
     return total, torch.tensor(cosines), torch.tensor(slopes)
+
+
+class Ranks(torch.autograd.Function):
+    """Normalised ranks of a vector without ties; backward by the black-box rule, from whatever comes down to them."""
+
+    @staticmethod
+    def forward(ctx, scores):
+        found = (scores.argsort(descending=True).argsort() + 1) / len(scores)
+        ctx.save_for_backward(scores, found)
+        return found.to(scores)
+
+    @staticmethod
+    def backward(ctx, above):
+        scores, found = ctx.saved_tensors
+        moved = ((scores + LAMBDA * above).argsort(descending=True).argsort() + 1) / len(scores)
+        return -(found - moved).to(scores) / LAMBDA
+
+
+@pytest.mark.parametrize("cases", [4, 8, 32])
+@pytest.mark.parametrize("seed", range(3))
+def test_defaults_are_the_published_loss(seed, cases):
+    """100 times the sum over anchors, all of which comes down to the ranking."""
+    features, labels = batch(seed, cases=cases, width=16)
+    features.requires_grad_()
+    loss = RankSimLoss()(features, labels, 0)
+    loss.backward()
+
+    twin = features.detach().clone().requires_grad_()
+    z = torch.nn.functional.normalize(twin, dim=1)
+    rows = [
+        (Ranks.apply(z @ z[i]) - Ranks.apply(-(labels - labels[i]).abs())).square().mean() for i in range(len(labels))
+    ]
+    published = 100 * torch.stack(rows).sum()
+    published.backward()
+
+    torch.testing.assert_close(loss, published.detach())
+    torch.testing.assert_close(features.grad, twin.grad)
+    assert features.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("strength", [0.5, 2.0, 20.0])
-def test_loss_and_gradient(seed, strength):
+@pytest.mark.parametrize(("weight", "reduction"), [(1.0, "mean"), (1.0, "sum"), (100.0, "mean"), (100.0, "sum")])
+def test_loss_and_gradient(seed, strength, weight, reduction):
     features, labels = batch(seed)
     features.requires_grad_()
-    loss = RankSimLoss(interpolation=strength)(features, labels, 0)
-    expected, _, slopes = written_out(features.detach(), labels, strength)
+    loss = RankSimLoss(interpolation=strength, weight=weight, reduction=reduction)(features, labels, 0)
+    expected, _, slopes = written_out(features.detach(), labels, strength, weight, reduction == "mean")
     assert loss.item() == pytest.approx(expected)
     loss.backward()
     twin = features.detach().clone().requires_grad_()
@@ -84,16 +124,17 @@ def test_the_weight_of_the_loss_scales_its_gradient(weight):
     torch.testing.assert_close(scaled.grad, weight * plain.grad)
 
 
-def test_training_by_it_sorts_the_features():
+@pytest.mark.parametrize(("weight", "least"), [(1.0, 4), (100.0, 2)])
+def test_training_by_it_sorts_the_features(weight, least):
     features, labels = batch(2, cases=10)
     features.requires_grad_()
-    loss, optimizer = RankSimLoss(), torch.optim.Adam([features], lr=0.05)
+    loss, optimizer = RankSimLoss(weight=weight), torch.optim.Adam([features], lr=0.05)
     first = loss(features, labels, 0).item()
     for step in range(200):
         optimizer.zero_grad()
         loss(features, labels, step).backward()
         optimizer.step()
-    assert loss(features, labels, 0).item() < first / 4
+    assert loss(features, labels, 0).item() < first / least
 
 
 def test_views_are_averaged_and_the_order_of_cases_does_not_matter():
@@ -133,11 +174,27 @@ def test_half_precision_is_computed_in_full():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = RankSimLoss()(features.bfloat16(), labels.float(), 0)
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(written_out(features.bfloat16().float(), labels.float())[0], abs=1e-6)
+    assert loss.item() == pytest.approx(written_out(features.bfloat16().float(), labels.float())[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("narrow", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("length", [1e-6, 1.0, 1e6])
+def test_large_batches_are_finite(narrow, length):
+    features, labels = batch(0, cases=128, width=64)
+    features = (length * features).to(narrow).requires_grad_()
+    loss = RankSimLoss()(features, labels.float(), 0)
+    loss.backward()
+    assert loss.isfinite()
+    assert features.grad.isfinite().all()
+    assert features.grad.abs().sum() > 0
 
 
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match="interpolation"):
         RankSimLoss(interpolation=0.0)
+    with pytest.raises(ValueError, match="weight"):
+        RankSimLoss(weight=0.0)
+    with pytest.raises(ValueError, match="reduction"):
+        RankSimLoss(reduction="none")
     with pytest.raises(ValueError, match="labels"):
         RankSimLoss()(torch.zeros(3, 2), torch.zeros(4), 0)
