@@ -55,7 +55,7 @@ def split_by_patient(
 
     All cases of a patient, and all cases that share identical content, go to one part. The result depends on the seed
     and the cases, not on their order. Within a stratum, groups are dealt, larger ones first, to the part that lacks
-    most cases.
+    the largest share of its own cases, so that patients with many cases stand in every part as often as its share says.
 
     Args:
         cases: with unique `case_id`.
@@ -135,13 +135,27 @@ def _deal(
     for number in sorted(strata):
         here = {name: share * _size(strata[number]) for name, share in parts.items()}
         for group in sorted(strata[number], key=lambda group: _turn(group, seed)):
-            # The stratum decides; the whole decides where the stratum is indifferent.
-            part = max(parts, key=lambda name: (round(here[name], 6), round(lacking[name], 6)))
+            part = _neediest(parts, here, lacking, size=len(group.cases))
             dealt[part].append(group)
             here[part] -= len(group.cases)
             lacking[part] -= len(group.cases)
     _fill_empty(dealt, parts)
     return dealt
+
+
+def _neediest(parts: Mapping[str, float], here: Mapping[str, float], lacking: Mapping[str, float], *, size: int) -> str:
+    """The part that a group of `size` cases goes to: its lack in proportion to its share is largest.
+
+    In absolute numbers the largest part would lack most until all large groups are gone. The lack is taken with half of
+    the group already there (Webster's method of sharing out seats): without it small parts would be overfilled, as each
+    is first served before the largest has its due.
+    """
+
+    def lack(of: Mapping[str, float], name: str) -> float:
+        return round((of[name] - size / 2) / parts[name], 6)
+
+    # The stratum decides; the whole decides where the stratum is indifferent.
+    return max(parts, key=lambda name: (lack(here, name), lack(lacking, name)))
 
 
 def _turn(group: Group, seed: int) -> tuple[int, int, str]:
