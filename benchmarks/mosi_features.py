@@ -1,6 +1,6 @@
 """What the features of CMU-MOSI's release know: ridge regressions of each input within and between the release's parts.
 
-Features that were made without the opinions predict held-out speakers of one part as well as speakers of the other.
+Features that were made without the opinions predict held-out videos of one part as well as videos of the other.
 Writes OUT/mosi_features.json and .md. DATA is what `python -m data_prep.mosi SRC DATA` wrote (all parts):
 
     python -m benchmarks.mosi_features --data DATA --out docs/results
@@ -116,7 +116,7 @@ def page(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"Parts: {', '.join(sizes)}.",
-        "An input that tells the opinions of held-out speakers of train, and not those of test, was made with the",
+        "An input that tells the opinions of held-out videos of train, and not those of test, was made with the",
         "opinions of train: what is held out of train measures how well they were remembered.",
         "",
         f"Revision {result['environment']['git_revision']}. "

@@ -17,7 +17,7 @@ from data_prep._pictures import Picture, write_pictures
 from data_prep._release import COMMON_REASONS, PARTS, VECTORS, Content, Options, Release
 from data_prep._report import ConversionReport, Tally, versions
 from data_prep._split import split_cases
-from medmd.utils import sha256_bytes, write_atomic
+from medmd.utils import MedmdError, sha256_bytes, write_atomic
 
 if TYPE_CHECKING:
     from medmd.data import Case, Datalist
@@ -46,7 +46,8 @@ def convert_release(
         The report. When its `usable` is 0, no datalist is there.
 
     Raises:
-        MedmdError: the source is no such release, an option is wrong, or `out` is in use.
+        MedmdError: the source is no such release, its parts share patients and are to be kept, an option is wrong, or
+            `out` is in use.
     """
     source, options = Path(source), options or Options()
     arguments = release.arguments(options)
@@ -56,10 +57,12 @@ def convert_release(
     _check_ids(content)
     beyond = content.cases[options.limit :] if options.limit else []
     content.excluded = {**{case.case_id: "beyond_limit" for case in beyond}, **content.excluded}
+    parted = bool(content.parts) and options.keeps_parts
+    if parted:
+        _check_parts(content)
     output = OutputFolder(out, converter=release.converter, arguments=arguments)
     total = len(content.cases) + len(set(content.excluded) - {case.case_id for case in content.cases})
     cases = _with_pictures(content, output, workers=workers)
-    parted = bool(content.parts) and options.keeps_parts
     if parted:
         cases = _once(cases, content, output)
     _write_matrices(content, output)
@@ -77,6 +80,20 @@ def _check_ids(content: Content) -> None:
     if twice:
         msg = f"case ids stand twice: {', '.join(twice[:5])}"
         raise RuntimeError(msg)
+
+
+def _check_parts(content: Content) -> None:
+    homes: dict[str, set[str]] = {}
+    for case in content.cases:
+        if case.case_id not in content.excluded:
+            homes.setdefault(case.patient_id, set()).add(content.parts[case.case_id])
+    shared = sum(len(parts) > 1 for parts in homes.values())
+    if shared:
+        msg = (
+            f"The release's own parts: expected all cases of a patient in one part, got {shared} of {len(homes)} "
+            "patients in several. Split anew with --resplit."
+        )
+        raise MedmdError(msg)
 
 
 def _with_pictures(content: Content, output: OutputFolder, *, workers: int) -> list[Case]:

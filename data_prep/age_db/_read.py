@@ -103,9 +103,11 @@ def _read_table(source: Path) -> dict[str, str]:
 
 def _rows(rows: Iterable[tuple[Any, ...]], path: int, split: int) -> Iterable[tuple[str, str]]:
     for number, cells in enumerate(rows, start=2):
-        part = _PARTS.get(str(cells[split]).strip().lower()) if split < len(cells) else None
+        whole = max(path, split) < len(cells)
+        part = _PARTS.get(str(cells[split]).strip().lower()) if whole else None
         if part is None or not cells[path]:
-            msg = f"{TABLE}, line {number}: expected a path and one of {', '.join(_PARTS)}."
+            got = "another or no part, or no path" if whole else f"a row of {len(cells)} cells"
+            msg = f"{TABLE}, line {number}: expected a path and one of {', '.join(_PARTS)}, got {got}. Mend the line."
             raise MedmdError(msg)
         yield str(cells[path]).rpartition("/")[2], part
 

@@ -17,8 +17,9 @@ RELEASE = Release(
     source="folder of the task",
     layout="""\
 SRC holds a record a patient (1003.json or 1003_CD.json, in any folder), and the feature files that the organisers give:
-1003_1.pt … (patches, features) below a folder pathology, 1003_0001_features.pt below a folder radiology. Of the slides
-the mean over all patches of a patient is taken. Slides and MRI themselves are not read.
+1003_1.pt … (patches, features) below a folder pathology, 1003_0001_features.pt below a folder radiology, in capitals or
+not. Of the slides the mean over all patches of a patient is taken. Slides and MRI themselves are not read. How many
+feature files there are of each kind is printed, and how many .pt files are not used.
 
 The challenge ranks by survival and has no regression task. Its one number is the time in months to the recurrence or,
 without one (BCR = 0), to the last follow-up, which is no time of recurrence: such patients are left out, unless

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep._release import Content, row
-from data_prep.chimera._clinical import COMPONENTS, FACTS, clinical_vector, number_of
+from data_prep._report import some
+from data_prep.chimera._clinical import COMPONENTS, FACTS, clinical_vector, is_foreign_therapy, number_of
+from data_prep.chimera._find import FEATURES, Files, find_features, find_records
 from medmd.utils import MedmdError, progress, read_json, sha256_file
 
 if TYPE_CHECKING:
@@ -18,14 +19,9 @@ if TYPE_CHECKING:
     from medmd.data import Header
 
 TARGET, EVENT = "time_to_follow-up/BCR", "BCR"
-FEATURES = ("pathology", "radiology")
 RANGE = (0.0, 400.0)
-_RECORD = re.compile(r"(\d{1,6})(_CD)?\.json", re.IGNORECASE)
-_FEATURE = re.compile(r"(\d{1,6})_[\w-]{1,64}\.pt", re.ASCII)
 _MOST_BYTES = 2**16
 _ROLE = "features of CHIMERA"
-
-Files = dict[str, dict[str, list[Path]]]
 
 
 def read(source: Path, settings: Mapping[str, Any]) -> Content:
@@ -39,7 +35,7 @@ def read(source: Path, settings: Mapping[str, Any]) -> Content:
         msg = f"--target {settings['target']}: expected a fact that is no input, got one of {', '.join(FACTS)}."
         raise MedmdError(msg)
     records = find_records(source)
-    files = find_features(source)
+    files, unused = find_features(source, records)
     content = Content(header=_header(settings["target"], {}), cases=[])
     rows: dict[str, list[Any]] = {name: [] for name in FEATURES}
     for patient, path in progress(records.items(), total=len(records), description="patients", unit="patient"):
@@ -48,41 +44,24 @@ def read(source: Path, settings: Mapping[str, Any]) -> Content:
     lengths = {name: matrix.shape[1] for name, matrix in content.matrices.items()}
     content.header = _header(settings["target"], lengths)
     content.source = {"records": len(records), "sha256": {path.name: sha256_file(path) for path in records.values()}}
-    content.facts = {"feature_files": {name: sum(map(len, files[name].values())) for name in FEATURES}}
+    _tell(content, {name: sum(map(len, files[name].values())) for name in FEATURES}, unused)
     if settings["censored"] == "keep":
         content.summary.append("the follow-up of patients without recurrence stands for a time they have not reached")
     return content
 
 
-def find_records(source: Path) -> dict[str, Path]:
-    """Patient -> record.
-
-    Raises:
-        MedmdError: there is none, or a patient has two.
-    """
-    records: dict[str, Path] = {}
-    for path in sorted(source.rglob("*.json")):
-        match = _RECORD.fullmatch(path.name)
-        if match and match[1] in records:
-            msg = f"{source}: patient {match[1]} has two records. Name the folder of one task."
-            raise MedmdError(msg)
-        if match:
-            records[match[1]] = path
-    if not records:
-        msg = f"{source}: expected records such as clinical_data/1003.json below it, found none."
-        raise MedmdError(msg)
-    return records
-
-
-def find_features(source: Path) -> Files:
-    """Kind -> patient -> feature files: those in a folder `pathology` or `radiology`, at any depth."""
-    files: Files = {name: {} for name in FEATURES}
-    for path in sorted(source.rglob("*.pt")):
-        match = _FEATURE.fullmatch(path.name)
-        kind = next((name for name in FEATURES if name in path.relative_to(source).parts[:-1]), None)
-        if match and kind:
-            files[kind].setdefault(match[1], []).append(path)
-    return files
+def _tell(content: Content, counts: Mapping[str, int], unused: Mapping[str, int]) -> None:
+    """Say how many feature files there are, for a kind without any goes missing for everybody, and what is not used."""
+    content.facts["feature_files"] = dict(counts)
+    said = [f"{name} {count or 'none: the input is missing for everybody'}" for name, count in counts.items()]
+    content.summary.append(f"feature files: {', '.join(said)}")
+    if unused:
+        content.facts["feature_files_not_used"] = dict(unused)
+        said = [f"{count} {why}" for why, count in unused.items()]
+        content.summary.append(f".pt files not used: {', '.join(said)}")
+    foreign = content.facts.get("earlier_therapy_not_understood", [])
+    if foreign:
+        content.summary.append(f"earlier_therapy in words that are not known, taken as unknown: {some(foreign)}")
 
 
 def _record(path: Path) -> Mapping[str, Any]:
@@ -114,6 +93,8 @@ def _add(
     target, event = number_of(record.get(settings["target"])), number_of(record.get(settings["event"]))
     details = {} if event is None else {"event": int(event)}
     inputs["clinical"] = clinical_vector(record)
+    if is_foreign_therapy(record):
+        content.facts.setdefault("earlier_therapy_not_understood", []).append(case_id)
     content.cases.append(Case(case_id=case_id, patient_id=case_id, inputs=inputs, target=target, details=details))
     reason = _fault(target, event, keep=settings["censored"] == "keep")
     if reason:
@@ -136,14 +117,26 @@ def _features(files: Files, patient: str) -> dict[str, npt.NDArray[np.float32]]:
 
     means = {}
     for name in FEATURES:
-        parts = [values for path in files[name].get(patient, []) for values in _rows_of(path)]
+        paths = files[name].get(patient, [])
+        parts = [_rows_of(path) for path in paths]
+        _check_lengths(paths, [part.shape[1] for part in parts])
         if parts:
             every = np.concatenate(parts)
             means[name] = every.mean(axis=0, dtype=np.float64).astype(np.float32)
     return means
 
 
-def _rows_of(path: Path) -> Iterator[npt.NDArray[np.float32]]:
+def _check_lengths(paths: Sequence[Path], lengths: Sequence[int]) -> None:
+    for path, length in zip(paths, lengths, strict=True):
+        if length != lengths[0]:
+            msg = (
+                f"{path.name}: expected features of one length in all files of a patient, {lengths[0]} as in "
+                f"{paths[0].name}, got {length}. Use one extractor."
+            )
+            raise MedmdError(msg)
+
+
+def _rows_of(path: Path) -> npt.NDArray[np.float32]:
     """The rows (patches, features) of a file."""
     from medmd.utils import load_tensor
 
@@ -151,7 +144,7 @@ def _rows_of(path: Path) -> Iterator[npt.NDArray[np.float32]]:
     if tensor.ndim < 1 or tensor.numel() == 0 or not bool(tensor.isfinite().all()):
         msg = f"{path.name}: expected finite features (patches, length), got the shape {tuple(tensor.shape)}."
         raise MedmdError(msg)
-    yield tensor.reshape(-1, tensor.shape[-1]).numpy()
+    return tensor.reshape(-1, tensor.shape[-1]).numpy()
 
 
 def _matrix(name: str, rows: list[Any]) -> npt.NDArray[np.float32]:

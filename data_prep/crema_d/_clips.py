@@ -71,8 +71,11 @@ def find_clips(source: Path, *, frames: Path | None = None) -> Found:
         frames: the folder of frame folders, when it is another one.
 
     Raises:
-        MedmdError: there is no sound and no frame.
+        MedmdError: there is no sound and no frame, or `frames` is no folder.
     """
+    if frames is not None and not frames.is_dir():
+        msg = f"--frames {frames}: expected a folder with the frame folders, such as {FRAME_FOLDER}; there is none."
+        raise MedmdError(msg)
     clips: dict[str, Clip] = {}
     unnamed: list[str] = []
     for path in sorted(source.rglob(f"{AUDIO_FOLDER}/*.wav")):

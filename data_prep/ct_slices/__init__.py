@@ -20,4 +20,5 @@ of a patient stay in one list.""",
     citation='Graf et al., "2D Image Registration in CT Images Using Radial Image Descriptors", MICCAI 2011',
     licence="CC BY 4.0 (UCI repository, dataset 206)",
     read=read,
+    reasons={"patient_unreadable": ("the patientId is no whole number from 0 on", "look at the row")},
 )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BONE, VALUES = 240, 384
 RANGE = (0.0, 180.0)
+# Above it a number of the table can stand for several whole numbers.
+_MOST_PATIENT = 2.0**53
 _PATIENT, _TARGET = "patientId", "reference"
 
 
@@ -36,6 +38,10 @@ def read(source: Path, settings: Mapping[str, Any]) -> Content:
     whole = whole_rows(matrices)
     for place, (patient, target) in enumerate(zip(table[:, 0], table[:, -1], strict=True)):
         case_id = f"ct-{place:05d}"
+        if not (0 <= patient < _MOST_PATIENT and float(patient).is_integer()):
+            # Whose slice it is decides the split: it is not guessed by rounding.
+            content.excluded[case_id] = "patient_unreadable"
+            continue
         inputs = {name: row(name, place) if whole[name][place] else None for name in matrices}
         case = Case(case_id=case_id, patient_id=f"ct-{int(patient):03d}", inputs=inputs, target=round(float(target), 5))
         content.cases.append(case)
@@ -43,7 +49,7 @@ def read(source: Path, settings: Mapping[str, Any]) -> Content:
             content.excluded[case_id] = "label_out_of_range"
         elif not any(inputs.values()):
             content.excluded[case_id] = "not_finite"
-    patients = len(np.unique(table[:, 0]))
+    patients = len({case.patient_id for case in content.cases})
     content.source = {"file": path.name, "sha256": sha256_file(path)}
     content.facts = {"patients": patients}
     content.summary = [f"patients: {patients}, split by patient"]

@@ -1,4 +1,4 @@
-"""CMU-MOSI: opinions of speakers in videos, from what they say, their voice and their face, one row an utterance.
+"""CMU-MOSI: opinions in videos, from what they say, their voice and their face, one row an utterance.
 
 `python -m data_prep.mosi --help` is the way to use it. Only `.npz` is read: the pickles and `.csd` files of the
 CMU-MultimodalSDK can run code when they are opened.
@@ -22,13 +22,14 @@ are not read. From the SDK, in an environment that you trust with them:
 
   numpy.savez_compressed("mosi.npz", train_text=text.mean(axis=1), train_uid=numpy.array(names), ...)
 
-The parts train and test are kept; without a part valid, speakers of train become the list validation. Videos are
-numbered: their names are addresses on the web. An input with a number that is not finite is missing for that
-utterance.
+The parts train and test are kept, when they share no video; without a part valid, videos of train become the list
+validation. A video is a patient. The release has 93 videos of 89 speakers and does not name the speakers, so that one
+of several videos can stand in two lists. Videos are numbered: their names are addresses on the web. An input with a
+number that is not finite is missing for that utterance.
 
-In the .npz that circulates, text and video come from networks that were trained on the opinions of the part train: they
-tell its opinions, but hardly those of others, so that a list validation from train says nothing about test. Compare
-methods with --part test: its videos alone, split anew.""",
+In the .npz that circulates, text and video come from networks that were trained on the opinions of the part train: text
+tells half as much of other opinions, video nothing, so that a list validation from train says little about test.
+Compare methods with --part test: its videos alone, split anew.""",
     citation='Zadeh et al., "MOSI: Multimodal Corpus of Sentiment Intensity", arXiv:1606.06259, 2016',
     licence="research use, no redistribution",
     read=read,

@@ -100,8 +100,8 @@ def make_header(lengths: Mapping[str, int]) -> Header:
     }
     return Header(
         name="mosi",
-        description="Utterances of the CMU-MOSI release, in the release's own parts; a video, hence a speaker, is a "
-        "patient.",
+        description="Utterances of the CMU-MOSI release, in the release's own parts; a video is a patient (93 "
+        "videos of 89 speakers, who are not named).",
         inputs={
             name: InputSpec(kind="vector", details={"description": details[name], "length": lengths[name]})
             for name in INPUTS
@@ -119,8 +119,9 @@ def _check(name: str, arrays: Arrays, parts: list[str]) -> None:
         msg = f"{name}: {what}. {_HOW}"
         raise MedmdError(msg)
     for part in parts:
-        rows = len(arrays[f"{part}_y"])
-        for each in (*INPUTS, "uid", "y"):
+        # The size, unlike the length, is there for an array without axes too.
+        rows = arrays[f"{part}_y"].size
+        for each in ("y", *INPUTS, "uid"):
             array, wanted = arrays[f"{part}_{each}"], 2 if each in INPUTS else 1
             if array.ndim != wanted or len(array) != rows or (array.dtype.kind == "U") != (each == "uid"):
                 msg = f"{name}: {part}_{each} has shape {array.shape} and type {array.dtype}. {_HOW}"
@@ -136,10 +137,11 @@ def _pseudonyms(name: str, uids: list[str]) -> list[tuple[str, str]]:
     The videos' names are addresses on the web and lead to faces: videos are numbered in their order instead.
     """
     matches = [_UID.fullmatch(uid) for uid in uids]
-    if any(match is None for match in matches) or len(set(uids)) < len(uids):
+    pairs = [(match[1], int(match[2])) for match in matches if match]
+    # As pairs, for v_1 and v_01 are one utterance.
+    if len(pairs) < len(uids) or len(set(pairs)) < len(pairs):
         msg = f"{name}: an utterance is named twice, or not as video_number. {_HOW}"
         raise MedmdError(msg)
-    pairs = [(match[1], int(match[2])) for match in matches if match]
     numbers = {video: number for number, video in enumerate(sorted({video for video, _ in pairs}), start=1)}
     return [(f"mosi-{numbers[video]:03d}-{part:03d}", f"mosi-{numbers[video]:03d}") for video, part in pairs]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HALVES = {"training": "train", "testing": "t10k"}
 _GZIP = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
+_SHAPE = (28, 28)
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ def read_half(source: Path, part: str) -> Half:
     """Images and labels of the half `training` or `testing`.
 
     Raises:
-        MedmdError: a file is absent, damaged, or no idx file, or images and labels do not go together.
+        MedmdError: a file is absent, damaged, or no idx file, images are not 28 x 28, or images and labels do not go
+            together.
     """
     stem = HALVES[part]
     paths = [find_file(source, f"{stem}-{what}-ubyte") for what in ("images-idx3", "labels-idx1")]
     images, labels = (read_idx(path) for path in paths)
-    if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels) or labels.max(initial=0) > 9:
+    together = images.shape[1:] == _SHAPE and labels.shape == images.shape[:1]
+    if not together or labels.max(initial=0) > 9:
         msg = (
-            f"{paths[0].name}: expected images (N, rows, columns) and N digits, got {images.shape} and {labels.shape}."
+            f"{paths[0].name}: expected images (N, 28, 28) and N digits from 0 to 9, got {images.shape} and "
+            f"{labels.shape} up to {labels.max(initial=0)}. Download MNIST's files again."
         )
         raise MedmdError(msg)
     return Half(images, labels, {path.name: sha256_file(path) for path in paths})

@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep._release import Content
+from data_prep._report import some
 from data_prep._tables import read_rows
+from data_prep.rsna_bone_age._find import columns_of, files_of_release, find_tables
 from medmd.utils import MedmdError, sha256_file
 
 if TYPE_CHECKING:
     from medmd.data import Header
 
 RANGE = (0.0, 240.0)
-# What a table's name says of its part.
-_PARTS = {"train": "training", "val": "validation", "test": "testing"}
-_IDS = ("id", "image id", "case id")
-_AGES = ("boneage", "bone age (months)", "ground truth bone age (months)")
-_SEXES = ("male", "sex")
 _MALE = {"true": "M", "1": "M", "m": "M", "male": "M", "false": "F", "0": "F", "f": "F", "female": "F"}
 
 
@@ -28,48 +25,32 @@ def read(source: Path, settings: Mapping[str, Any]) -> Content:
     Raises:
         MedmdError: there is no table of the training part, two of one part, or one with other columns.
     """
-    tables = find_tables(source)
+    tables, unused = find_tables(source)
     photographs: dict[str, list[Path]] = {}
-    for path in sorted(source.rglob("*.png")):
+    for path in files_of_release(source, "*.png"):
         photographs.setdefault(path.stem, []).append(path)
     content = Content(header=_header(), cases=[], picture="hand")
     for part, path in tables.items():
         _add_table(content, part, path, photographs)
     _choose_testing(content)
     listed = {case.details["release_id"] for case in content.cases}
-    content.facts = {
-        "photographs_not_listed": sum(len(found) for key, found in photographs.items() if key not in listed)
+    unlisted = sum(len(found) for key, found in photographs.items() if key not in listed)
+    content.facts = {"photographs_not_listed": unlisted}
+    if unlisted:
+        content.summary.append(f"photographs that no table lists: {unlisted}")
+    if unused:
+        content.facts["tables_not_used"] = [path.name for path in unused]
+        content.summary.append(f"tables not used: {some([path.name for path in unused])}")
+    alike = len({path.name for path in tables.values()}) < len(tables)
+    content.source = {
+        path.relative_to(source).as_posix() if alike else path.name: sha256_file(path) for path in tables.values()
     }
-    content.source = {path.name: sha256_file(path) for path in tables.values()}
     return content
-
-
-def find_tables(source: Path) -> dict[str, Path]:
-    """Part -> table.
-
-    Raises:
-        MedmdError: none of the training part, or two of one part.
-    """
-    tables: dict[str, Path] = {}
-    for path in sorted([*source.rglob("*.csv"), *source.rglob("*.xlsx")]):
-        part = next((part for word, part in _PARTS.items() if word in path.stem.lower()), None)
-        if part is None:
-            continue
-        if part in tables:
-            msg = f"{source}: expected one table of the part {part}, found {tables[part].name} and {path.name}."
-            raise MedmdError(msg)
-        tables[part] = path
-    if "training" not in tables:
-        msg = f"{source}: expected boneage-training-dataset.csv with the columns id, boneage, male; it is absent."
-        raise MedmdError(msg)
-    return tables
 
 
 def _add_table(content: Content, part: str, path: Path, photographs: Mapping[str, list[Path]]) -> None:
     header, *rows = read_rows(path) or [()]
-    names = [str(name).strip().lower() for name in header]
-    found = [next((names.index(name) for name in wanted if name in names), None) for wanted in (_IDS, _AGES, _SEXES)]
-    ids, ages, sexes = found
+    names, (ids, ages, sexes) = columns_of(header)
     if ids is None or sexes is None or (ages is None and part != "testing"):
         msg = f"{path.name}: expected the columns id, boneage and male, or their names in another part; got {names}."
         raise MedmdError(msg)

@@ -19,6 +19,8 @@ TABLE, FORMULAS, TARGET, MATERIAL = "train.csv", "unique_m.csv", "critical_temp"
 STAND_IN = ("composition", "elements", "magpie", "tc", "group")
 RANGE = (0.0, 300.0)
 _PROPERTIES, _ELEMENTS = 81, 86
+# Kinds of arrays that hold numbers: truth values, whole and real ones.
+_NUMBERS = "biuf"
 # The tables give temperatures to four decimals at most.
 _TOLERANCE = 1e-3
 _CITATION = (
@@ -99,17 +101,18 @@ def _check_stand_in(name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     if missing:
         msg = f"{name}: expected the arrays {', '.join(STAND_IN)}, {', '.join(missing)} are absent."
         raise MedmdError(msg)
-    rows, columns = len(arrays["tc"]), len(arrays["elements"])
-    shapes = {"composition": (rows, columns), "tc": (rows,), "group": (rows,)}
-    wrong = [each for each, shape in shapes.items() if arrays[each].shape != shape]
-    if (
-        wrong
-        or arrays["magpie"].shape[:1] != (rows,)
-        or arrays["magpie"].ndim != 2
-        or arrays["group"].dtype.kind != "i"
-    ):
-        msg = f"{name}: expected a row a compound in composition, magpie, tc and group (whole numbers)."
-        raise MedmdError(msg)
+    # The size, unlike the length, is there for an array without axes too.
+    rows, columns, statistics = arrays["tc"].size, arrays["elements"].size, arrays["magpie"].shape[-1:]
+    shapes = {"tc": (rows,), "composition": (rows, columns), "magpie": (rows, *statistics), "group": (rows,)}
+    kinds = {"composition": _NUMBERS, "magpie": _NUMBERS, "tc": _NUMBERS, "group": "i"}
+    for each, shape in shapes.items():
+        if not rows or arrays[each].shape != shape or arrays[each].dtype.kind not in kinds[each]:
+            msg = (
+                f"{name}: expected a row a compound in composition (a column an element), magpie, tc and group (whole "
+                f"numbers), got {each} of shape {arrays[each].shape} and type {arrays[each].dtype}. Export the file "
+                "again."
+            )
+            raise MedmdError(msg)
 
 
 def _add_cases(content: Content, temperatures: Sequence[float], groups: Sequence[str]) -> None:

@@ -55,7 +55,8 @@ def split_by_patient(
 
     All cases of a patient, and all cases that share identical content, go to one part. The result depends on the seed
     and the cases, not on their order. Within a stratum, groups are dealt, larger ones first, to the part that lacks
-    most cases.
+    the largest share of its own cases, so that patients with many cases stand in every part as often as its share says.
+    Fractions carry what a part got too much or too little of a stratum to the next; folds do not.
 
     Args:
         cases: with unique `case_id`.
@@ -88,7 +89,7 @@ def split_by_patient(
     if list(bounds) != sorted(set(bounds)):
         msg = f"edges: expected ascending numbers, got {bounds}."
         raise ValueError(msg)
-    dealt = _deal(groups, parts, bounds, seed)
+    dealt = _deal(groups, parts, bounds, seed, carry=folds is None)
     if folds is None:
         return {name: _cases(dealt[name]) for name in parts}
     return [_fold([dealt[name] for name in parts], number) for number in range(folds)]
@@ -125,23 +126,39 @@ def _unique(cases: Iterable[Case]) -> list[Case]:
 
 
 def _deal(
-    groups: Sequence[Group], parts: Mapping[str, float], edges: Sequence[float], seed: int
+    groups: Sequence[Group], parts: Mapping[str, float], edges: Sequence[float], seed: int, *, carry: bool
 ) -> dict[str, list[Group]]:
+    """Part -> groups; with `carry` what a part got too much or too little of a stratum is made good in the next."""
     strata: dict[int, list[Group]] = {}
     for group in groups:
         strata.setdefault(stratum(group, edges), []).append(group)
     dealt: dict[str, list[Group]] = {name: [] for name in parts}
     lacking = {name: share * _size(groups) for name, share in parts.items()}
+    here = dict.fromkeys(parts, 0.0)
     for number in sorted(strata):
-        here = {name: share * _size(strata[number]) for name, share in parts.items()}
+        here = {name: share * _size(strata[number]) + carry * here[name] for name, share in parts.items()}
         for group in sorted(strata[number], key=lambda group: _turn(group, seed)):
-            # The stratum decides; the whole decides where the stratum is indifferent.
-            part = max(parts, key=lambda name: (round(here[name], 6), round(lacking[name], 6)))
+            part = _neediest(parts, here, lacking, size=len(group.cases))
             dealt[part].append(group)
             here[part] -= len(group.cases)
             lacking[part] -= len(group.cases)
     _fill_empty(dealt, parts)
     return dealt
+
+
+def _neediest(parts: Mapping[str, float], here: Mapping[str, float], lacking: Mapping[str, float], *, size: int) -> str:
+    """The part that a group of `size` cases goes to: its lack in proportion to its share is largest.
+
+    In absolute numbers the largest part would lack most until all large groups are gone. The lack is taken with half of
+    the group already there (Webster's method of sharing out seats): without it small parts would be overfilled, as each
+    is first served before the largest has its due.
+    """
+
+    def lack(of: Mapping[str, float], name: str) -> float:
+        return round((of[name] - size / 2) / parts[name], 6)
+
+    # The stratum decides; the whole decides where the stratum is indifferent.
+    return max(parts, key=lambda name: (lack(here, name), lack(lacking, name)))
 
 
 def _turn(group: Group, seed: int) -> tuple[int, int, str]:

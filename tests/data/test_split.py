@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from medmd.data import Case, TargetSpec, split_by_patient
 from medmd.data._groups import group_cases, severity_edges, stratum
-from medmd.utils import MedmdError
+from medmd.utils import MedmdError, derive_seed
 
 
 @st.composite
@@ -144,6 +144,75 @@ def test_a_clinic_is_balanced_in_size_and_severity(seed):
     )
     for part in parts.values():
         np.testing.assert_allclose(shares(part), shares(cases), atol=0.035)
+
+
+def _visits(patients: int, seed: int) -> list[Case]:
+    """One to nine visits a patient, whose number has nothing to do with the severity."""
+    draw = np.random.RandomState(seed)
+    return [
+        Case(case_id=f"c{p:04d}-{visit}", patient_id=f"p{p}", inputs={}, target=float(worst))
+        for p, worst in enumerate(-draw.gamma(1.2, 5.0, patients))
+        for visit in range(draw.randint(1, 10))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shares", [(0.7, 0.1, 0.2), (0.7, 0.15, 0.15), (0.2, 0.1, 0.7)])
+def test_patients_with_many_cases_stand_in_every_part(seed, shares):
+    cases = _visits(300, seed)
+    fractions = dict(zip(("training", "validation", "testing"), shares, strict=True))
+    parts = split_by_patient(cases, seed=seed, fractions=fractions)
+
+    def mean(part):
+        return len(part) / len({case.patient_id for case in part})
+
+    def strata(part):
+        return np.bincount([stratum(group, (-12.0, -6.0)) for group in group_cases(part)], minlength=3)
+
+    whole = strata(cases) / 300
+    for name, part in parts.items():
+        assert mean(part) == pytest.approx(mean(cases), rel=0.12)
+        assert len(part) / len(cases) == pytest.approx(fractions[name], abs=0.01)
+        np.testing.assert_allclose(strata(part) / strata(part).sum(), whole, atol=0.06)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_strata_cannot_share_out_evenly_evens_out_over_them(seed):
+    """Three strata of a few patients each: rounding within each would overfill the small parts."""
+    fractions = {"training": 0.7, "validation": 0.1, "testing": 0.2}
+    parts = split_by_patient(_clinic(20, seed), seed=seed, fractions=fractions)
+
+    assert {name: len(part) for name, part in parts.items()} == {"training": 28, "validation": 4, "testing": 8}
+
+
+def _dealt_by_absolute_lack(cases: list[Case], folds: int, seed: int) -> list[list[str]]:
+    """Folds as they are dealt when every fold has the same share: to the one that lacks most cases."""
+    strata: dict[int, list] = {}
+    groups = group_cases(cases)
+    for group in groups:
+        strata.setdefault(stratum(group, severity_edges(groups, TargetSpec())), []).append(group)
+    dealt: list[list] = [[] for _ in range(folds)]
+    for number in sorted(strata):
+        here = [0] * folds
+        turn = sorted(strata[number], key=lambda g: (-len(g.cases), derive_seed(seed, "split", g.name), g.name))
+        for group in turn:
+            fold = min(range(folds), key=lambda f: (here[f], sum(len(g.cases) for g in dealt[f])))
+            dealt[fold].append(group)
+            here[fold] += len(group.cases)
+    return [sorted(case.case_id for group in fold for case in group.cases) for fold in dealt]
+
+
+@given(cases=cohorts(min_patients=30), seed=seeds, folds=st.integers(3, 7))
+def test_folds_are_dealt_by_the_number_of_cases_alone(cases, seed, folds):
+    groups = len(group_cases(cases))
+    if groups < 5 * folds:
+        return
+    expected = _dealt_by_absolute_lack(cases, folds, seed)
+    if not all(expected):
+        return
+    result = split_by_patient(cases, seed=seed, folds=folds)
+
+    assert [[case.case_id for case in parts["testing"]] for parts in result] == expected
 
 
 def test_seeds_give_different_splits_and_one_seed_the_same():

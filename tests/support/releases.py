@@ -109,25 +109,41 @@ def disc(level: float, size: tuple[int, int], seed: int):
 
 
 def write_bone_age(folder: Path, *, test_ages: bool = False) -> Path:
-    """Tables and radiographs of the three parts; the test part has ages where it is asked to."""
+    """Tables and radiographs of the three parts: with ages the official test set, without Kaggle's."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = {
         "boneage-training-dataset": (range(1377, 1401), "id,boneage,male", "{id},{age},{male}"),
         "boneage-validation-dataset": (range(1501, 1507), "Image ID,male,Bone Age (months)", "{id},{upper},{age}"),
-        "boneage-test-dataset": (range(4360, 4364), "Case ID,Sex", "{id},{sex}"),
     }
+    if test_ages:
+        write_official_test_set(folder / "Bone Age Test Set", range(4360, 4364))
+    else:
+        parts["boneage-test-dataset"] = (range(4360, 4364), "Case ID,Sex", "{id},{sex}")
     for name, (numbers, header, line) in parts.items():
-        test = name == "boneage-test-dataset"
-        lines = [header + ",Ground truth bone age (months)" * (test and test_ages)]
+        lines = [header]
         inner = folder / name / name
         inner.mkdir(parents=True)
         for number in numbers:
             age, male = number * 7 % 220 + 5, number % 2 == 0
             words = {"id": number, "age": age, "male": male, "upper": str(male).upper(), "sex": "FM"[male]}
-            lines.append(line.format(**words) + f",{age}" * (test and test_ages))
+            lines.append(line.format(**words))
             disc(age, (40, 30), number).save(inner / f"{number}.png", pnginfo=None)
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def write_official_test_set(folder: Path, numbers: range) -> None:
+    """`Bone age ground truth.xlsx` and the radiographs beside it, whose names do not tell the part."""
+    from openpyxl import Workbook
+
+    (folder / "Test Set Images").mkdir(parents=True)
+    book = Workbook()
+    book.active.append(["Case ID", "Sex", "Ground truth bone age (months)"])
+    for number in numbers:
+        age = number * 7 % 220 + 5.5
+        book.active.append([number, "FM"[number % 2 == 0], age])
+        disc(age, (40, 30), number).save(folder / "Test Set Images" / f"{number}.png")
+    book.save(folder / "Bone age ground truth.xlsx")
 
 
 NAMES = ("MariaCallas", "JohnWayne", "Greta_Garbo", "PeterSellers", "AlecGuinness", "DorisDay", "AvaGardner", "BobHope")

@@ -65,6 +65,9 @@ def test_wrong_calls_and_wrong_tables(tmp_path, capsys):
         (source / "agedb.csv").write_text(content)
         assert main([str(source), str(tmp_path / "dir"), "--parts", "dir"]) == 2
         assert words in capsys.readouterr().err
+    (source / "agedb.csv").write_text("age,split,path\n8,train,AgeDB/a.jpg\n9,train\n")
+    assert main([str(source), str(tmp_path / "dir"), "--parts", "dir"]) == 2
+    assert "line 3: expected a path and one of train, val, test, got a row of 2 cells" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty"), str(tmp_path / "dir")]) == 2
     assert "found none among 0 files" in capsys.readouterr().err

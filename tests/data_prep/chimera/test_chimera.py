@@ -7,7 +7,7 @@ from releases import write_chimera
 from training import train_once
 
 from data_prep.chimera.__main__ import main
-from data_prep.chimera._clinical import COMPONENTS, FACTS, clinical_vector
+from data_prep.chimera._clinical import COMPONENTS, FACTS, clinical_vector, is_foreign_therapy
 from medmd.cli import main as medmd
 from medmd.data import load_datalist
 
@@ -19,7 +19,9 @@ def cases_of(out):
 def test_features_facts_and_months(tmp_path, capsys):
     source, out = write_chimera(tmp_path / "chimera"), tmp_path / "out"
     assert main([str(source), str(out)]) == 0
-    assert "4  no recurrence up to the last follow-up" in capsys.readouterr().out
+    assert "4  no recurrence up to the last follow-up" in (said := capsys.readouterr().out)
+    assert "feature files: pathology 48, radiology 23" in said
+    assert "not used" not in said
     cases = cases_of(out)
     assert len(cases) == 20
     case = cases["chimera-1006"]
@@ -74,6 +76,64 @@ def test_what_cannot_be_used_is_set_aside(tmp_path):
         "event_unknown": ["chimera-1006"], "label_absent": ["chimera-1009"], "label_out_of_range": ["chimera-1012"]
     }  # fmt: skip
     assert cases_of(out)["chimera-1015"].inputs["clinical"][8] == 5
+
+
+def test_a_patient_whose_slides_differ_in_length(tmp_path, capsys):
+    source = write_chimera(tmp_path / "chimera")
+    torch.save(torch.zeros(2, 512), source / "pathology" / "features" / "1006_2.pt")
+    assert main([str(source), str(tmp_path / "out")]) == 2
+    assert "1006_2.pt: expected features of one length in all files of a patient, 1024 as in 1006_1.pt, got 512" in (
+        capsys.readouterr().err
+    )
+
+
+def test_what_there_is_of_each_kind_is_counted(tmp_path, capsys):
+    source = write_chimera(tmp_path / "chimera")
+    (source / "pathology").rename(source / "Pathology")
+    (source / "radiology").rename(source / "mri")
+    torch.save(torch.zeros(1, 1024), source / "Pathology" / "notes.pt")
+    torch.save(torch.zeros(1, 1024), source / "Pathology" / "9999_1.pt")
+    assert main([str(source), str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "feature files: pathology 48, radiology none: the input is missing for everybody" in said
+    unused = {
+        "in no folder pathology or radiology": 23,
+        "not named as 1003_1.pt": 1,
+        "without a record of the patient": 1,
+    }
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["feature_files_not_used"] == unused
+    assert all(f"{count} {why}" in said for why, count in unused.items())
+    assert all(case.inputs["pathology"] for case in cases_of(tmp_path / "out").values())
+
+
+@pytest.mark.parametrize(
+    ("words", "value", "foreign"),
+    [
+        (("none", "No "), [0.0, 1.0], False),
+        (
+            ("radiotherapy", "Radiotherapy + hormones", "cryotherapy+hormones", "hormones and radiotherapy"),
+            [1.0, 1.0],
+            False,
+        ),
+        (("unknow", "unknown", "x", "", "nan", None, float("nan")), [0.0, 0.0], False),
+        (("unk", "nnone", "radiotherapy + unknow", 1), [0.0, 0.0], True),
+    ],
+)
+def test_an_earlier_therapy_is_one_of_a_closed_list(words, value, foreign):
+    for word in words:
+        record = {"earlier_therapy": word}
+        assert clinical_vector(record)[-2:] == value
+        assert is_foreign_therapy(record) == foreign
+
+
+def test_patients_with_a_foreign_therapy_are_named(tmp_path, capsys):
+    source = write_chimera(tmp_path / "chimera")
+    path = source / "clinical_data" / "1006.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "earlier_therapy": "Dr Smith knows"}))
+    assert main([str(source), str(tmp_path / "out")]) == 0
+    assert "words that are not known, taken as unknown: chimera-1006" in (said := capsys.readouterr().out)
+    assert "Smith" not in said + (tmp_path / "out" / "report.json").read_text()
 
 
 class Code:

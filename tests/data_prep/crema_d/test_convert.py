@@ -152,3 +152,5 @@ def test_the_command_takes_frames_from_elsewhere(source, tmp_path, capsys):
     assert main([str(source), str(tmp_path / "out"), "--frames", str(tmp_path / "frames")]) == 0
     assert "6 converted" in capsys.readouterr().out
     assert json.loads((tmp_path / "out" / "report.json").read_text())["missing_inputs"] == {"audio": 1, "frame": 1}
+    assert main([str(source), str(tmp_path / "other"), "--frames", str(tmp_path / "nothing")]) == 2
+    assert "expected a folder with the frame folders" in capsys.readouterr().err

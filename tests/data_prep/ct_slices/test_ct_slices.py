@@ -41,6 +41,21 @@ def test_a_limit_a_wrong_place_and_a_wrong_table(tmp_path, capsys):
     assert main([str(tmp_path / "nothing"), str(tmp_path / "other")]) == 2
 
 
+def test_slices_whose_patient_is_not_told_are_set_aside(tmp_path, capsys):
+    source = write_ct_slices(tmp_path / "ct")
+    path = source / "slice_localization_data.csv"
+    lines = path.read_text().splitlines()
+    # Cut to whole numbers, 1.2 and 1.7 would be one patient.
+    for place, word in enumerate(("nan", "inf", "1.2", "1.7", "-1", "1e17"), start=1):
+        lines[place] = ",".join([word, *lines[place].split(",")[1:]])
+    path.write_text("\n".join(lines))
+    assert main([str(source), str(tmp_path / "out")]) == 3
+    said = capsys.readouterr().out
+    assert "6  the patientId is no whole number" in said
+    assert "patients: 10, split by patient" in said
+    assert sum(1 for _ in load_datalist(tmp_path / "out" / "datalist.json").cases()) == 74
+
+
 def test_the_bundle_trains_on_it(tmp_path):
     source = write_ct_slices(tmp_path / "ct")
     assert main([str(source), str(tmp_path / "out")]) == 0

@@ -105,6 +105,8 @@ def test_what_is_not_finite_is_missing_and_twins_leave_the_earlier_part(tmp_path
         ({"test_audio": np.zeros((20, 74), np.float32)}, "another length"),
         ({"train_uid": np.array(["a"] * 60)}, "named twice"),
         ({"train_uid": np.arange(60)}, "train_uid has shape"),
+        ({"train_uid": np.array([f"v_{place}" for place in range(59)] + ["v_01"])}, "named twice"),
+        ({"train_y": np.float32(1)}, "train_y has shape ()"),
     ],
 )
 def test_another_layout_is_told_in_one_message(tmp_path, capsys, changes, words):
@@ -115,6 +117,20 @@ def test_another_layout_is_told_in_one_message(tmp_path, capsys, changes, words)
     assert words in captured.err
     assert "Expected arrays" in captured.err
     assert not (tmp_path / "out").exists()
+
+
+def test_parts_that_share_a_video_are_refused_or_split_anew(tmp_path, capsys):
+    source = write_mosi(tmp_path / "mosi")
+    uids = arrays_of(source)["test_uid"].copy()
+    uids[:5] = [f"Vid_03-x_{place}" for place in range(5, 10)]
+    rewrite(source, test_uid=uids)
+    assert main([str(source), str(tmp_path / "out")]) == 2
+    assert "got 1 of 15 patients in several. Split anew with --resplit" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([str(source), str(tmp_path / "out"), "--resplit"]) == 0
+    splits = load_datalist(tmp_path / "out" / "datalist.json").splits
+    videos = [{case.patient_id for case in cases} for cases in splits.values()]
+    assert sum(map(len, videos)) == len(set.union(*videos)) == 15
 
 
 def test_objects_need_pickle_and_are_refused(tmp_path, capsys):
@@ -169,5 +185,6 @@ def test_the_real_release(real_data, tmp_path):
     assert main([str(real_data / "mosi"), str(tmp_path / "out")]) == 0
     datalist = load_datalist(tmp_path / "out" / "datalist.json")
     assert len(datalist.splits["testing"]) == 752
+    assert len({case.patient_id for _, case in datalist.cases()}) == 93
     assert len(datalist.splits["training"]) + len(datalist.splits["validation"]) == 1447
     assert medmd(["check", str(tmp_path / "out")]) == 0

@@ -121,6 +121,14 @@ def test_another_run_gives_the_same_bytes(source, tmp_path):
             lambda folder: (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(20, 11, np.uint8))),
             "N digits",
         ),
+        (
+            lambda folder: (folder / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((20, 40, 40), np.uint8))),
+            r"expected images \(N, 28, 28\) .* got \(20, 40, 40\)",
+        ),
+        (
+            lambda folder: (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(19, np.uint8))),
+            r"got \(20, 28, 28\) and \(19,\)",
+        ),
     ],
 )
 def test_damaged_files_are_refused(source, tmp_path, change, text):

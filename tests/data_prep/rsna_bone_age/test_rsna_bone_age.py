@@ -44,6 +44,45 @@ def test_the_three_parts_when_the_test_part_has_ages(tmp_path):
     source = write_bone_age(tmp_path / "rsna", test_ages=True)
     assert main([str(source), str(tmp_path / "out")]) == 0
     assert sizes(tmp_path / "out") == {"training": 24, "validation": 6, "testing": 4}
+    found = {
+        case.details["release_id"]: case for case in load_datalist(tmp_path / "out" / "datalist.json").splits["testing"]
+    }
+    # 4361 * 7 mod 220 is 167.
+    assert (found["4361"].target, found["4361"].sex) == (172.5, "F")
+
+
+def test_the_official_zips_with_one_name_for_all_tables(tmp_path, capsys):
+    """Folders tell the part where the tables' names do not, and a table of other columns is left alone."""
+    source = write_bone_age(tmp_path / "rsna", test_ages=True)
+    for part in ("training", "validation"):
+        home = source / f"Bone Age {part.title()} Set"
+        home.mkdir()
+        (source / f"boneage-{part}-dataset.csv").rename(home / "table.csv")
+    (source / "Bone Age Training Set" / "sizes.csv").write_text("id,bytes\n1377,5\n")
+    (source / "boneage-test-dataset.csv").write_text("Case ID,Sex\n4360,M\n")
+    (source / "9.png").write_bytes(b"")
+    assert main([str(source), str(tmp_path / "out")]) == 0
+    assert sizes(tmp_path / "out") == {"training": 24, "validation": 6, "testing": 4}
+    said = capsys.readouterr().out
+    assert "tables not used: sizes.csv, boneage-test-dataset.csv" in said
+    assert "photographs that no table lists: 1" in said
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert "Bone Age Training Set/table.csv" in report["source"]
+
+
+def test_what_systems_put_beside_the_files_is_not_looked_at(tmp_path, capsys):
+    source = write_bone_age(tmp_path / "rsna", test_ages=True)
+    (source / "__MACOSX").mkdir()
+    for name in (
+        "._boneage-training-dataset.csv",
+        "__MACOSX/boneage-training-dataset.csv",
+        "~$train.xlsx",
+        "._1377.png",
+    ):
+        (source / name).write_bytes(b"\0\5\x16\7")
+    assert main([str(source), str(tmp_path / "out")]) == 0
+    assert "not used" not in (said := capsys.readouterr().out)
+    assert "no table lists" not in said
 
 
 def test_what_cannot_be_used_is_set_aside(tmp_path):

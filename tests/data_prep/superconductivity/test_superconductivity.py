@@ -96,7 +96,15 @@ def test_another_stand_in_is_told_in_one_message(tmp_path, capsys):
     source = write_stand_in(tmp_path / "sc")
     with np.load(source / "stand_in.npz") as file:
         arrays = {name: file[name] for name in file.files}
-    for changed, words in (({"tc": arrays["tc"][:3]}, "a row a compound"), ({"group": None}, "group are absent")):
+    texts = np.full(arrays["magpie"].shape, "a")
+    for changed, words in (
+        ({"tc": arrays["tc"][:3]}, "a row a compound"),
+        ({"group": None}, "group are absent"),
+        ({"tc": np.float64(3)}, "got tc of shape ()"),
+        ({"tc": arrays["tc"].astype(str)}, "got tc of shape"),
+        ({"magpie": texts}, "got magpie of shape (60, 132) and type <U1"),
+        ({"magpie": np.float64(3)}, "got magpie of shape ()"),
+    ):
         kept = {name: array for name, array in {**arrays, **changed}.items() if array is not None}
         np.savez(source / "stand_in.npz", **kept)
         assert main([str(source), str(tmp_path / "out"), "--stand-in"]) == 2
