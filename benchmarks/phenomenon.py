@@ -229,7 +229,9 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
     image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     for row, place in enumerate(places):
         for column, name in enumerate(methods):
-            if name in place.cells:
+            if name not in place.cells:
+                axes.text(column, row, "–", ha="center", va="center", fontsize=8)
+            else:
                 value, mark = place.cells[name][0], " •" if name in place.sure else ""
                 axes.text(
                     column,
@@ -249,9 +251,9 @@ def draw(places: Sequence[Place], methods: Sequence[str], titles: dict[str, str]
         fontsize=8,
     )
     axes.set_yticks(range(len(places)), [place.title for place in places], fontsize=8)
-    figure.colorbar(image, ax=axes, label="difference of the MSE, %; white: about 0, or not run")
+    figure.colorbar(image, ax=axes).set_label("difference, %", fontsize=8)
     axes.set_title(
-        "MSE against the best single modality, %. Blue: fusion helps; • interval and permutation test leave out 0",
+        "MSE against the best single modality, %. Blue: fusion helps; •: interval and test leave out 0; –: not run",
         fontsize=9,
     )
     path.parent.mkdir(parents=True, exist_ok=True)

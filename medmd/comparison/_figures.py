@@ -7,7 +7,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison._compare import HIGHER_IS_BETTER, LEVEL, Comparison
-from medmd.comparison.formatting import CORRECTIONS, NAMES, named, title_of
+from medmd.comparison.formatting import CORRECTIONS, NAMES, title_of, unit_of
 from medmd.report.drawing import BLUE, GREY, RED, name_axes, new_figure, png, title_figure
 
 if TYPE_CHECKING:
@@ -40,10 +40,12 @@ def difference_figure(comparison: Comparison) -> bytes | None:
     axis.axvline(0.0, color=GREY, linewidth=1)
     axis.set_yticks(range(len(rows)), names, fontsize=8.5)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    statistic = named(comparison, comparison["statistic"])
+    statistic, unit = NAMES[comparison["statistic"]], unit_of(comparison, comparison["statistic"])
     side = "right" if comparison["statistic"] in HIGHER_IS_BETTER else "left"
     base = next(row["title"] for row in comparison["rows"] if row["name"] == comparison["baseline"])
-    name_axes(axis, x=fill(f"{statistic}: minus that of {base} (better to the {side})", _WIDE))
+    name_axes(
+        axis, x=fill(f"{statistic} minus that of {base}{f', {unit}' if unit else ''} (better to the {side})", _WIDE)
+    )
     where = f"{comparison['dataset']}: " if comparison["dataset"] else ""
     correction = CORRECTIONS[comparison["correction"]]
     detail = f"{100 * comparison['level']:g} % intervals; red: permutation p, {correction}, below {LEVEL:g}"

@@ -33,10 +33,16 @@ def comparison_table(comparison: Comparison, *, bold: bool = True) -> tuple[list
 
 def named(comparison: Comparison, statistic: str) -> str:
     """A statistic with its unit, such as `MSE, dB²`; squared errors are in the unit's square."""
+    unit = unit_of(comparison, statistic)
+    return f"{NAMES[statistic]}, {unit}" if unit else NAMES[statistic]
+
+
+def unit_of(comparison: Comparison, statistic: str) -> str:
+    """The unit of a statistic; empty where it has none."""
     unit = comparison["target"].get("unit") or ""
     if not unit or statistic not in (*_SQUARED, *_PLAIN):
-        return NAMES[statistic]
-    return f"{NAMES[statistic]}, {unit}{'²' if statistic in _SQUARED else ''}"
+        return ""
+    return f"{unit}²" if statistic in _SQUARED else str(unit)
 
 
 def pair_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
