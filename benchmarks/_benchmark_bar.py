@@ -20,7 +20,7 @@ class Bar:
     """One method against all others of a data set.
 
     Attributes:
-        dataset: name in the plan.
+        dataset: title of the data set.
         method: row.
         beaten: rows with a higher MSE: the paired 95 % interval of the difference lies above 0, permutation p < 0.05.
         undecided: rows of which neither holds.
@@ -89,7 +89,7 @@ def bar(runs: Runs, dataset: str, method: str = "remd_plus", *, seed: int = 0) -
     nearest = sorted(ends, key=lambda name: ends[name][0])[:_NEAREST]
     ceiling = entries.get(CEILING, {}).get("metrics", {}).get("r2", {}).get("estimate")
     return Bar(
-        dataset=dataset,
+        dataset=runs.title(dataset),
         method=method,
         beaten=beaten,
         undecided=tuple(name for name in ends if name not in beaten + better),
@@ -112,7 +112,7 @@ def _without(bars: Sequence[Bar]) -> str:
     return f" Left out, as mixtures of several predictions: {'; '.join(names)}." if names else ""
 
 
-def bar_section(bars: Sequence[Bar], title: str, places: Mapping[str, str]) -> list[str]:
+def bar_section(bars: Sequence[Bar], title: str) -> list[str]:
     """What was found, as parts of a Markdown page; nothing without a `Bar`."""
     if not bars:
         return []
@@ -134,7 +134,7 @@ def bar_section(bars: Sequence[Bar], title: str, places: Mapping[str, str]) -> l
     ]
     cells = [
         [
-            places.get(each.dataset, each.dataset),
+            each.dataset,
             str(len(each.beaten)),
             str(len(each.undecided)),
             "; ".join(each.titles[name] for name in each.better) or "none",

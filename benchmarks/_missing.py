@@ -10,7 +10,6 @@ def missing_section(runs: Runs) -> str:
     if not runs.problems:
         return ""
     absent = [name for name in runs.datasets if name not in set(runs.results["dataset"])]
-    titles = {each["name"]: each.get("title") or each["name"] for each in runs.plan["datasets"]}
-    shown = [f"- {titles[name]}: nothing has been run yet." for name in absent]
+    shown = [f"- {runs.title(name)}: nothing has been run yet." for name in absent]
     shown += [f"- {each}" for each in runs.problems if not each.startswith(tuple(f"{name}, " for name in absent))]
     return "\n".join(["## What is missing", "", *shown])

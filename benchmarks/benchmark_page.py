@@ -94,11 +94,11 @@ def write_page(runs: Runs, out: Path, *, baseline: str = "uniform_sum", seed: in
         _INTRODUCTION,
         _about(runs),
         *_claims(runs, tested),
-        *bar_section(bars, "Re-M3Dr+", {name: _title(runs, name) for name in names}),
+        *bar_section(bars, "Re-M3Dr+"),
     ]
     for comparison in comparisons:
         name = comparison["dataset"]
-        parts += [f"## {_title(runs, name)}", markdown_table(*comparison_table(comparison))]
+        parts += [f"## {runs.title(name)}", markdown_table(*comparison_table(comparison))]
         parts.append("\n".join(f"- {line}" for line in explain(comparison)))
         if (out / FOLDER / f"differences_{name}.png").exists():
             parts.append(f"![Differences to {comparison['baseline']}, 95 % intervals]({FOLDER}/differences_{name}.png)")
@@ -120,7 +120,7 @@ def _about(runs: Runs) -> str:
     told = "".join(f"; {key} {value}" for key, value in versions.items() if key in ("python", "torch", "monai"))
     rows = [
         [
-            _title(runs, str(name)),
+            runs.title(str(name)),
             str(len(part)),
             f"{part['processor'].sum() / 3600:.2f}",
             f"{part['processor'].median():.1f}",
@@ -145,13 +145,13 @@ def _claims(runs: Runs, tested: dict[str, list[Finding]]) -> list[str]:
     parts.append(
         "The difference is that of the MSE (first minus second row, below 0 as claimed; in the square of the target's "
         "unit, see the tables below) with its 95 % interval, in per cent of the second row's MSE, and the permutation "
-        f"test's p-value, corrected (Holm) for all claims tried on the data set. *Upheld* and "
-        f"*contradicted* need the interval to leave out 0 and p < {LEVEL:g}."
+        "test's p-value, corrected (Holm) for all claims tried on the data set. *Upheld* and *contradicted* need "
+        f"the interval to leave out 0 and p < {LEVEL:g}."
     )
     claims = dict.fromkeys(finding.claim for each in tested.values() for finding in each)
     for claim in claims:
         by = {name: finding for name, each in tested.items() for finding in each if finding.claim == claim}
-        cells = [[_title(runs, name), *_cells(finding)] for name, finding in by.items()]
+        cells = [[runs.title(name), *_cells(finding)] for name, finding in by.items()]
         verdicts = [finding.verdict for finding in by.values()]
         counts = ", ".join(
             f"{kind} on {verdicts.count(kind)}"
@@ -191,11 +191,6 @@ def _number(name: str, value: float) -> str:
     if pd.isna(value):
         return "–"
     return f"{100 * value:.1f}" if name == "summary_conflict" else f"{value:.2f}"
-
-
-def _title(runs: Runs, name: str) -> str:
-    found = next(each for each in runs.plan["datasets"] if each["name"] == name)
-    return str(found.get("title") or name)
 
 
 def _plain(found: list[Finding]) -> list[dict[str, Any]]:

@@ -153,10 +153,9 @@ def measure(runs: Runs, dataset: str, *, seed: int = 0) -> Place | None:
     if not cells:
         return None
     ceiling = entries.get("information", {}).get("metrics", {}).get("r2", {}).get("estimate", np.nan)
-    title = next(each.get("title") or dataset for each in runs.plan["datasets"] if each["name"] == dataset)
     r2 = entries[BEST_SINGLE]["metrics"]["r2"]["estimate"]
     size = (comparison["cases"], comparison["patients"], comparison["seeds"])
-    return Place(dataset, title, single.told, r2, ceiling, _conflicts(runs, dataset), size, cells, sure)
+    return Place(dataset, runs.title(dataset), single.told, r2, ceiling, _conflicts(runs, dataset), size, cells, sure)
 
 
 def _conflicts(runs: Runs, dataset: str) -> float:

@@ -44,10 +44,12 @@ def check_same_plan(
     before = read_json(work.plan) if work.plan.is_file() else None
     known = {each["name"]: each for each in (before or {}).get("datasets", ())}
     for dataset in content["datasets"]:
-        path = datalists.get(dataset["name"])
-        there = known.get(dataset["name"], {})
-        dataset["datalist_sha256"] = there.get("datalist_sha256") if path is None else sha256_file(path)
-        dataset["target"] = there.get("target") if path is None else _target(path)
+        path, there = datalists.get(dataset["name"]), known.get(dataset["name"], {})
+        digest = there.get("datalist_sha256") if path is None else sha256_file(path)
+        dataset |= {"datalist_sha256": digest, "target": there.get("target")}
+        # A datalist with long vectors takes seconds to read: once for each file.
+        if path is not None and (dataset["target"] is None or digest != there.get("datalist_sha256")):
+            dataset["target"] = _target(path)
     differing = [] if before is None else list(_differences(before, content, _begun(work)))
     if differing:
         lines = "\n".join(f"  {line}" for line in differing[:10])

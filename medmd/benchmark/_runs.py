@@ -45,10 +45,13 @@ class Runs:
         """Names of the plan's data sets."""
         return [dataset["name"] for dataset in self.plan["datasets"]]
 
+    def title(self, dataset: str) -> str:
+        """A data set's name for readers."""
+        return str(self._planned(dataset).get("title") or dataset)
+
     def unit(self, dataset: str) -> str:
         """Unit of a data set's target, such as `dB`; empty where the folder does not know it or it has none."""
-        target = next(each.get("target") for each in self.plan["datasets"] if each["name"] == dataset)
-        return str((target or {}).get("unit") or "")
+        return str((self._planned(dataset).get("target") or {}).get("unit") or "")
 
     def searches(self) -> pd.DataFrame:
         """One row a search of settings: `dataset, method, fold, trials, processor` (seconds, NaN where unknown)."""
@@ -114,6 +117,10 @@ class Runs:
         """Whether the targets of a data set are classes, as far as its finished runs tell."""
         here = (self.results["dataset"] == dataset) & (self.results["status"] == "finished")
         return any(_has_shares(self.table(folder)) for folder in self.results.loc[here, "folder"])
+
+    def _planned(self, dataset: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(each for each in self.plan["datasets"] if each["name"] == dataset)
+        return found
 
     def _parts(self, row: Row, ended: pd.DataFrame, dataset: str, split: str) -> list[pd.DataFrame]:
         if row.datasets is not None and dataset not in row.datasets:

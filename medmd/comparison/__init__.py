@@ -7,7 +7,7 @@ from medmd.comparison._compare import HIGHER_IS_BETTER, Comparison, compare_rows
 from medmd.comparison._critical import rank_blocks
 from medmd.comparison._sources import Rows, rows_of_runs, rows_of_tables
 from medmd.comparison._write import write_comparison
-from medmd.comparison.formatting import comparison_table, explain, named, pair_table
+from medmd.comparison.formatting import comparison_table, explain, pair_table
 
 __all__ = [
     "HIGHER_IS_BETTER",
@@ -17,7 +17,6 @@ __all__ = [
     "comparison_table",
     "explain",
     "implied_variance",
-    "named",
     "pair_table",
     "rank_blocks",
     "rows_of_runs",

@@ -40,7 +40,7 @@ def difference_figure(comparison: Comparison) -> bytes | None:
     axis.axvline(0.0, color=GREY, linewidth=1)
     axis.set_yticks(range(len(rows)), names, fontsize=8.5)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    statistic, unit = NAMES[comparison["statistic"]], unit_of(comparison, comparison["statistic"])
+    statistic, unit = NAMES[comparison["statistic"]], unit_of(comparison["statistic"], comparison["target"]["unit"])
     side = "right" if comparison["statistic"] in HIGHER_IS_BETTER else "left"
     base = next(row["title"] for row in comparison["rows"] if row["name"] == comparison["baseline"])
     name_axes(

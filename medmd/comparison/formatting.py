@@ -25,31 +25,41 @@ def comparison_table(comparison: Comparison, *, bold: bool = True) -> tuple[list
     others = [name for name in ERRORS if name != statistic and statistic != "error_rate"]
     several = comparison["seeds"] > 1
     level = f"[{100 * comparison['level']:g} %]"
-    header = ["", f"{named(comparison, statistic)} {level}", *(named(comparison, name) for name in others)]
+    unit = comparison["target"]["unit"]
+    header = ["", f"{named(statistic, unit)} {level}", *(named(name, unit) for name in others)]
     header += ["SD over seeds"] if several else []
     header += ["difference", "p bootstrap", "p permutation", f"p {CORRECTIONS[comparison['correction']]}"]
     return header, [_row(comparison, row, others, several=several, bold=bold) for row in comparison["rows"]]
 
 
-def named(comparison: Comparison, statistic: str) -> str:
-    """A statistic with its unit, such as `MSE, dB²`; squared errors are in the unit's square."""
-    unit = unit_of(comparison, statistic)
-    return f"{NAMES[statistic]}, {unit}" if unit else NAMES[statistic]
+def named(statistic: str, unit: str) -> str:
+    """A statistic with its unit, such as `MSE, dB²`.
+
+    Args:
+        statistic: such as `mse`.
+        unit: of the target; empty where it has none.
+    """
+    own = unit_of(statistic, unit)
+    return f"{NAMES[statistic]}, {own}" if own else NAMES[statistic]
 
 
-def unit_of(comparison: Comparison, statistic: str) -> str:
-    """The unit of a statistic; empty where it has none."""
-    unit = comparison["target"].get("unit") or ""
+def unit_of(statistic: str, unit: str) -> str:
+    """The unit of a statistic for a target in `unit`: squared for squared errors, empty for shares."""
     if not unit or statistic not in (*_SQUARED, *_PLAIN):
         return ""
-    return f"{unit}²" if statistic in _SQUARED else str(unit)
+    return f"{unit}²" if statistic in _SQUARED else unit
 
 
 def pair_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Header and rows of all pairs, smallest p-value first."""
     titles = {row["name"]: row["title"] for row in comparison["rows"]}
     pairs = sorted(comparison["pairs"], key=lambda pair: (pair["p_permutation"] is None, pair["p_permutation"] or 0))
-    header = ["first", "second", f"difference of {named(comparison, comparison['statistic'])}", "p permutation"]
+    header = [
+        "first",
+        "second",
+        f"difference of {named(comparison['statistic'], comparison['target']['unit'])}",
+        "p permutation",
+    ]
     header += [f"p {CORRECTIONS[comparison['correction']]}"]
     cells = [
         [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison import Comparison, Rows, compare_rows, rows_of_runs
 from medmd.reproduce._lines import Line
-from medmd.reproduce._select import Selection, select, title_of
+from medmd.reproduce._select import Selection, select
 from medmd.utils import MedmdError
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ def measure_lines(
     if not selection.runs.rows:
         return Measured(selection, None, None)
     rows = rows_of_runs(selection.runs, dataset, split=options.split)
-    rows = replace(rows, titles={name: title_of(selection.lines[name], name) for name in rows.names})
     if rows.classes and options.statistic != "error_rate":
         msg = (
             f"{dataset}: its targets are classes, and this page is of numbers. Choose a data set of numbers with "

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medmd.comparison.formatting import named
 from medmd.data import load_datalist
 from medmd.report import read_history
 from medmd.report.drawing import PALETTE, legend_below, name_axes, new_figure, png, title_figure
@@ -124,8 +125,7 @@ def _add_landscapes(page: Page, folders: Mapping[str, Path], datalist: Path, *, 
         [_TITLES[name], f"{lines[name].values.min():.2f}", f"{lines[name].rise:.2f}", f"{planes[name].rise:.2f}"]
         for name in lines
     ]
-    unit = load_datalist(datalist).header.target.unit
-    mse = f"MSE, {unit}²" if unit else "MSE"
+    mse = named("mse", load_datalist(datalist).header.target.unit)
     page.show(["method", f"least {mse} on the line", "rise along the line", "rise to the plane's border"], cells)
     page.say(
         "MSE of the fused head on validation cases, weights moved by up to their own length in one and two random "

@@ -30,7 +30,7 @@ def bars_page(item: Item, runs: Runs, dataset: str, options: Options) -> Page:
         level = f"{100 * measured.comparison['level']:g} %"
         detail = f"orange: one modality alone; {options.statistic.upper()} with {level} intervals"
         entries = measured.comparison["rows"]
-        label = named(measured.comparison, options.statistic)
+        label = named(options.statistic, measured.comparison["target"]["unit"])
         figure = bars_figure(entries, statistic=options.statistic, title=page.title, detail=detail, y=label)
         page.draw("", "Errors of single modalities and of fusion.", figure)
         page.say(_verdict(measured, options.statistic))

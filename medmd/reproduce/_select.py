@@ -56,11 +56,6 @@ def select(runs: Runs, lines: Sequence[Line], dataset: str) -> Selection:
     return Selection(chosen, found, missing, {name: by_name[row.name] for name, row in chosen.row_of(dataset).items()})
 
 
-def title_of(line: Line, name: str) -> str:
-    """The title of a row that a line with a `*` gave."""
-    return line.title.replace("*", modality_of(line, name))
-
-
 def absent(lines: Sequence[Line]) -> str:
     """The titles of lines without runs; some hold commas."""
     return "; ".join(title_of_none(line) for line in lines)

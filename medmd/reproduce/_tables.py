@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medmd.comparison import implied_variance
-from medmd.comparison.formatting import NAMES, explain, named, p_text, title_of, with_ends
+from medmd.comparison.formatting import explain, named, p_text, title_of, with_ends
 from medmd.reproduce._compared import Measured, Options, measure_lines
 from medmd.reproduce._items import SETTINGS, Item, is_of_setting
 from medmd.reproduce._lines import Line
@@ -105,7 +105,7 @@ def _cells(
     comparison = measured.comparison
     statistic = "mse" if comparison is None else comparison["statistic"]
     metrics = [statistic] if statistic == "error_rate" else list(METRICS)
-    names = [NAMES[name] if comparison is None else named(comparison, name) for name in metrics]
+    names = [named(name, "" if comparison is None else comparison["target"]["unit"]) for name in metrics]
     header = ["", *names, "difference", "p corrected", "seeds"]
     header += [f"{name} printed: R2, MSE, MAE" for name in sets]
     header += [f"{name} implied variance" for name in sets]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from medmd.comparison import Rows
-from medmd.comparison.formatting import with_ends
+from medmd.comparison.formatting import named, with_ends
 from medmd.metrics import clustered_bootstrap
 from medmd.reproduce._compared import Options, measure_lines
 from medmd.reproduce._figures import groups_figure
@@ -52,7 +52,7 @@ def _fill(page: Page, rows: Rows, regions: Regions, source: str, options: Option
     parts = {name: rows.table[inside] for name, inside in groups.items()}
     entries = {name: _errors(part, rows, options) for name, part in parts.items()}
     counts = {name: (part["case_id"].nunique(), part["patient_id"].nunique()) for name, part in parts.items()}
-    mae = "MAE" + (f", {rows.unit}" if rows.unit else "")
+    mae = named("mae", rows.unit)
     header = [f"{mae} [95 %]", *(f"{name} ({counts[name][0]} cases, {counts[name][1]} patients)" for name in GROUPS)]
     cells = [[rows.titles[row], *(_text(entries[name].get(row)) for name in GROUPS)] for row in rows.names]
     page.show(header, cells)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from benchmark_cohort import METHODS, plan_content, small_plan, write_cohort, write_overlay
 
-from medmd.benchmark import _cohort, load_runs, make_plan, run_plan
+from medmd.benchmark import _cohort, _plan_file, load_runs, make_plan, run_plan
 from medmd.benchmark._loading import Memory
 from medmd.commands.bundle_path import bundle_folder
 from medmd.report import read_predictions
@@ -287,6 +287,13 @@ def test_the_plan_in_the_folder_is_a_plan(folder, finished):
     assert str(folder / "data") not in (folder / "work" / "plan.json").read_text()
     assert [method.name for method in plan.methods] == [row.name for row in load_runs(folder / "work").rows]
     run_plan(plan, folder / "work", jobs=0, tracking=False, data={"numbers": folder / "data"}, only=["uniform_sum"])
+
+
+def test_the_target_is_read_once_for_each_datalist(tmp_path, monkeypatch):
+    plan, options = small_plan(tmp_path, methods=PEERS[:1]), {"jobs": 0, "tracking": False}
+    run_plan(plan, tmp_path / "work", **options)
+    monkeypatch.setattr(_plan_file, "load_datalist", lambda path: pytest.fail("read again"))
+    assert run_plan(plan, tmp_path / "work", **options).unit("numbers") == "dB"
 
 
 def test_a_label_that_searches_nothing_may_change_and_core_may_not(tmp_path):

@@ -159,9 +159,11 @@ def test_ctrl_c_while_the_workers_are_being_imported_tells_no_traceback(tmp_path
     )
     program = tmp_path / "program.py"
     program.write_text(
-        "import sys\n"
+        "import signal, sys\n"
         "from medmd.utils import open_pool\n"
         "if __name__ == '__main__':\n"
+        # A suite that a shell runs in the background hands on that SIGINT is ignored.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    try:\n"
         "        with open_pool(workers=1, scheduler=None, preload=['slow_import']) as pool:\n"
         "            list(pool.map(abs, [1, 2], lost=abs))\n"
